@@ -1,0 +1,1 @@
+"""The rules of an exchange: pure Python, standard library only, integers only."""

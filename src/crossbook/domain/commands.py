@@ -1,0 +1,211 @@
+"""The commands of one market: everything that may change it, with everything it needs to decide.
+
+Each carries its sequence in the market's log (gap-free, from 1) and the time at which it was accepted,
+in milliseconds since the epoch. Prices are in ticks, quantities in lots, both whole numbers; 0 stands
+for "none" wherever a field is optional. The rules are in docs/matching.md.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from crossbook.domain.orders import (
+    BandReference,
+    MarketState,
+    OrderType,
+    PriceSource,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+
+COMMAND_VERSION: Final = 1
+"""Version of the command vocabulary; it rises whenever the meaning of a stored command would change."""
+
+OPERATOR: Final = 0
+"""The account id of the venue itself in cancels: it may touch every order."""
+
+
+class CommandKind(IntEnum):
+    """The number of each command in records and in rejections; UNKNOWN only names a record of no known kind."""
+
+    UNKNOWN = 0
+    SUBMIT = 1
+    CANCEL = 2
+    CANCEL_ALL = 3
+    REDUCE = 4
+    AMEND = 5
+    SET_STATE = 6
+    UPDATE_PRICES = 7
+    ADVANCE_TIME = 8
+    SET_POSITION = 9
+    CONFIGURE = 10
+
+
+@dataclass(frozen=True)
+class SubmitOrder:
+    """Enter an order.
+
+    `price_ticks` is the limit of a limit kind and the protection price (0 for none) of a market kind.
+    `budget` replaces the quantity of a MARKET order by amount, in ticks times lots. `trail` is the
+    distance of a trailing stop, in ticks, or in basis points when `trail_in_basis_points`.
+    `display_quantity_lots` makes an iceberg. `oco_order_id` names the live order of the same account
+    that this one forms a one-cancels-the-other pair with. `trade_group` widens self-trade prevention
+    from the account to a group.
+    """
+
+    sequence: int
+    time_ms: int
+    order_id: int
+    account_id: int
+    side: Side
+    type: OrderType
+    quantity_lots: int
+    price_ticks: int = 0
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+    trade_group: int = 0
+    expire_time_ms: int = 0
+    budget: int = 0
+    display_quantity_lots: int = 0
+    trigger_price_ticks: int = 0
+    trigger_source: PriceSource = PriceSource.LAST
+    trail: int = 0
+    trail_in_basis_points: bool = False
+    oco_order_id: int = 0
+
+
+@dataclass(frozen=True)
+class CancelOrder:
+    """Take one order out. `account_id` must own it; `OPERATOR` may cancel any."""
+
+    sequence: int
+    time_ms: int
+    order_id: int
+    account_id: int
+
+
+@dataclass(frozen=True)
+class CancelAll:
+    """Take out every order of `account_id` (or of all accounts, for `OPERATOR`), of one side or both."""
+
+    sequence: int
+    time_ms: int
+    account_id: int
+    side: Side | None = None
+
+
+@dataclass(frozen=True)
+class ReduceOrder:
+    """Take `quantity_lots` off what is open of an order; it keeps its place."""
+
+    sequence: int
+    time_ms: int
+    order_id: int
+    account_id: int
+    quantity_lots: int
+
+
+@dataclass(frozen=True)
+class AmendOrder:
+    """Change an order. `quantity_lots` is the new total, executed part included; 0 leaves a field as is."""
+
+    sequence: int
+    time_ms: int
+    order_id: int
+    account_id: int
+    quantity_lots: int = 0
+    price_ticks: int = 0
+    trigger_price_ticks: int = 0
+
+
+@dataclass(frozen=True)
+class SetMarketState:
+    """Move the market to another state; entering ACTIVE or POST_ONLY uncrosses a crossed book.
+
+    `reference_price_ticks` decides between equally good auction prices; 0 takes the market's own.
+    """
+
+    sequence: int
+    time_ms: int
+    state: MarketState
+    reference_price_ticks: int = 0
+
+
+@dataclass(frozen=True)
+class UpdatePrices:
+    """New mark and index prices; 0 leaves one as it is."""
+
+    sequence: int
+    time_ms: int
+    mark_price_ticks: int = 0
+    index_price_ticks: int = 0
+
+
+@dataclass(frozen=True)
+class AdvanceTime:
+    """The clock: orders whose time has come expire."""
+
+    sequence: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class SetPosition:
+    """State an account's signed position in this market, in lots."""
+
+    sequence: int
+    time_ms: int
+    account_id: int
+    position_lots: int
+
+
+@dataclass(frozen=True)
+class ConfigureMarket:
+    """Set the market's limits, all of them at once.
+
+    `band_basis_points` 0 means no price band, `max_open_orders` 0 no limit per account.
+    """
+
+    sequence: int
+    time_ms: int
+    reference_price_ticks: int = 0
+    band_basis_points: int = 0
+    band_reference: BandReference = BandReference.MIDPOINT
+    max_open_orders: int = 0
+    max_iceberg_parts: int = 100
+    max_trailing_orders: int = 1000
+
+
+SingleCommand = (
+    SubmitOrder
+    | CancelOrder
+    | CancelAll
+    | ReduceOrder
+    | AmendOrder
+    | SetMarketState
+    | UpdatePrices
+    | AdvanceTime
+    | SetPosition
+    | ConfigureMarket
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several commands under one sequence, applied one after another with nothing in between.
+
+    Every member carries the batch's own sequence. One refused member does not stop the others.
+    """
+
+    commands: tuple[SingleCommand, ...]
+
+    @property
+    def sequence(self) -> int:
+        """The sequence that all members share; 0 for an empty batch."""
+        return self.commands[0].sequence if self.commands else 0
+
+
+Command = SingleCommand | Batch

@@ -1,0 +1,411 @@
+"""The engine: one market's state machine, from command records to event records.
+
+`process` is the interface of the log; `apply` takes and gives the dataclasses of the domain through
+the codec. The rules live in the modules that the dispatcher names. docs/matching.md.
+"""
+
+from typing import Final, final
+
+from crossbook.domain.commands import Batch, Command, SetMarketState
+from crossbook.domain.errors import MalformedCommand, SequenceError
+from crossbook.domain.events import Event
+from crossbook.domain.orders import (
+    MAX_BASIS_POINTS,
+    MAX_ID,
+    MAX_POSITION_LOTS,
+    MAX_PRICE_TICKS,
+    MAX_TIME_MS,
+    MarketState,
+    Side,
+)
+from crossbook.matching import auction, changing, snapshot
+from crossbook.matching.book import (
+    ASKS,
+    COUNT,
+    DONE,
+    EXTRA,
+    HEAD as FIRST_ORDER,
+    ID,
+    LADDER,
+    LEVEL,
+    LEVEL_PRICE,
+    OPEN,
+    OWNER,
+    EXPIRE,
+    POSITION as ACCOUNT_POSITION,
+    REDUCERS,
+    TERMS,
+    TOTAL,
+    TRIGGER,
+    ACCOUNT_SHIFT,
+)
+from crossbook.matching.codec import SIDES, STATES, TYPES, decode, encode
+from crossbook.matching.columns import i64, read_i64_le
+from crossbook.matching.ending import MARKET_SETTLEMENT, TIME_EXPIRED, expire
+from crossbook.matching.entry import MALFORMED_COMMAND, submit
+from crossbook.matching.ladder import BLOCK
+from crossbook.matching.layout import (
+    ACCOUNT_ID,
+    BAND_BASIS_POINTS,
+    BAND_REFERENCE,
+    COMMAND_BYTES,
+    CONFIGURED,
+    CONTINUES,
+    EVENT_SMALL2_SHIFT,
+    EVENT_SMALL_SHIFT,
+    HEAD_MASK,
+    INDEX_PRICE,
+    KIND_MASK,
+    MARK_PRICE,
+    MAX_ICEBERG_PARTS,
+    MAX_OPEN_ORDERS,
+    MAX_TRAILING_ORDERS,
+    POSITION,
+    POSITION_SET,
+    PRICES_UPDATED,
+    REFERENCE_PRICE,
+    STATE,
+    STATE_CHANGED,
+    TERMS_SHIFT,
+    TIME_MS,
+    SIDE_MASK,
+    TYPE_MASK,
+    TYPE_SHIFT,
+)
+from crossbook.matching.market import (
+    ACTIVE,
+    AUCTION,
+    INDEX_PRICE as INDEX_SOURCE,
+    MARK_PRICE as MARK_SOURCE,
+    POST_ONLY_STATE,
+    SETTLEMENT_ONLY,
+    Market,
+)
+from crossbook.matching.triggers import end_step, look, look_at_all, work_off
+from crossbook.matching.views import OrderView
+from crossbook.matching.writer import words_to_bytes
+
+SUBMIT: Final = 1
+CANCEL: Final = 2
+CANCEL_ALL: Final = 3
+REDUCE: Final = 4
+AMEND: Final = 5
+SET_STATE: Final = 6
+UPDATE_PRICES: Final = 7
+ADVANCE_TIME: Final = 8
+SET_POSITION: Final = 9
+CONFIGURE: Final = 10
+UNKNOWN: Final = 0
+
+MOST_PARTS: Final = 1_000_000
+
+
+@final
+class Engine:
+    """A deterministic price-time matching engine for one market."""
+
+    def __init__(self) -> None:
+        self.market = Market()
+
+    # Commands ---------------------------------------------------------------------------------------
+
+    def process(self, records: bytes) -> bytes:
+        """Apply command records (14 words each) and give the event records (12 words each).
+
+        Raises MalformedCommand for a buffer that is no whole number of records, and SequenceError when
+        a sequence is not the next one; nothing of the call is applied then.
+        """
+        self._run(records)
+        out = self.market.out
+        return words_to_bytes(out.words, out.count)
+
+    def apply(self, command: Command) -> list[Event]:
+        """Apply one command, or one batch, and give its events.
+
+        Raises MalformedCommand for a field that is not a whole number of 64 bits, and SequenceError
+        when the sequence is not the next one; nothing is applied then.
+        """
+        records = encode(command)
+        if isinstance(command, Batch) and not records:
+            return []
+        self._run(records)
+        out = self.market.out
+        return decode(out.words, out.count)
+
+    def _run(self, records: bytes) -> None:
+        self._check(records)
+        market = self.market
+        out = market.out
+        out.count = 0
+        size: i64 = len(records)
+        at: i64 = 0
+        while at < size:
+            head = read_i64_le(records, at)
+            if head & CONTINUES == 0:
+                market.sequence += 1
+                out.sequence = market.sequence
+                out.index = 0
+            self._dispatch(records, at, head)
+            at += COMMAND_BYTES
+        market.event_count = out.index
+
+    def _check(self, records: bytes) -> None:
+        """Refuse a buffer whose length or sequences are wrong, before anything is applied."""
+        size: i64 = len(records)
+        if size % COMMAND_BYTES != 0:
+            raise MalformedCommand(f"{size} bytes are no whole number of records of {COMMAND_BYTES} bytes")
+        sequence = self.market.sequence
+        at: i64 = 0
+        while at < size:
+            if read_i64_le(records, at) & CONTINUES == 0:
+                sequence += 1
+            if read_i64_le(records, at + 8) != sequence:
+                raise SequenceError(f"sequence {read_i64_le(records, at + 8)} where {sequence} is next")
+            at += COMMAND_BYTES
+
+    def _dispatch(self, records: bytes, at: i64, head: i64) -> None:
+        market = self.market
+        kind = head & KIND_MASK
+        if head & ~HEAD_MASK != 0 or kind == UNKNOWN or kind > CONFIGURE:
+            ident = kind if kind <= CONFIGURE else UNKNOWN
+            market.out.rejected(ident, 0, 0, MALFORMED_COMMAND)
+        elif kind == SUBMIT:
+            submit(market, records, at, head)
+            if market.first_trade_price != 0 or market.touched_count != 0 or market.book.has_fired():
+                work_off(market)
+        elif kind == CANCEL:
+            changing.cancel_order(market, records, at)
+        elif kind == CANCEL_ALL:
+            changing.cancel_all(market, records, at, head)
+        elif kind == REDUCE:
+            changing.reduce_order(market, records, at)
+        elif kind == AMEND:
+            changing.amend(market, records, at)
+            work_off(market)
+        else:
+            _operate(market, records, at, head, kind)
+
+    # Questions --------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> MarketState:
+        """The market's state."""
+        return STATES[self.market.state]
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last command applied, 0 before the first."""
+        return self.market.sequence
+
+    @property
+    def now_ms(self) -> int:
+        """The market's time: the largest that a command has carried."""
+        return self.market.now_ms
+
+    @property
+    def open_orders(self) -> int:
+        """The number of live orders, those waiting for a trigger included."""
+        return self.market.book.live
+
+    def position(self, account_id: int) -> int:
+        """The signed position of an account, in lots; 0 for one that the market has not seen."""
+        if not 1 <= account_id <= MAX_ID:
+            return 0
+        book = self.market.book
+        return book.accounts[book.account_ids.find(book.accounts, account_id) + ACCOUNT_POSITION]
+
+    def order(self, order_id: int) -> OrderView | None:
+        """A live order, or None."""
+        if not 1 <= order_id <= MAX_ID:
+            return None
+        book = self.market.book
+        row = book.order_ids.find(book.orders, order_id)
+        if row == 0:
+            return None
+        terms = book.orders[row + TERMS]
+        extra = book.orders[row + EXTRA]
+        return OrderView(
+            order_id=book.orders[row + ID],
+            account_id=book.accounts[(terms >> ACCOUNT_SHIFT) + ID],
+            side=SIDES[terms & SIDE_MASK],
+            type=TYPES[terms >> TYPE_SHIFT & TYPE_MASK],
+            price_ticks=book.price(row),
+            open_lots=book.orders[row + OPEN],
+            visible_lots=book.visible(row),
+            executed_or_prevented_lots=book.orders[row + DONE],
+            trigger_price_ticks=book.extras[extra + TRIGGER],
+            waiting=book.levels[book.orders[row + LEVEL] + LADDER] > ASKS,
+        )
+
+    def depth(self, side: Side, levels: int) -> list[tuple[int, int, int]]:
+        """Up to `levels` best levels of a side, best first: price in ticks, visible lots, orders."""
+        book = self.market.book
+        ladder = book.bids if side == Side.BUY else book.asks
+        rows: list[tuple[int, int, int]] = []
+        place = ladder.count - 1
+        while place >= 0 and len(rows) < levels:
+            block = ladder.blocks[place]
+            slot = block * BLOCK + ladder.used[block] - 1
+            while slot >= block * BLOCK and len(rows) < levels:
+                level = ladder.rows[slot]
+                rows.append(
+                    (book.levels[level + LEVEL_PRICE], book.levels[level + TOTAL], book.levels[level + COUNT])
+                )
+                slot -= 1
+            place -= 1
+        return rows
+
+    def indicative(self) -> tuple[int, int, int]:
+        """Price in ticks, volume and imbalance in lots of an auction now; zeros when nothing crosses."""
+        market = self.market
+        indication = auction.indicate(market, auction.reference(market, 0))
+        return (indication.price, indication.volume, indication.imbalance)
+
+    # Snapshots --------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes."""
+        return snapshot.write(self.market)
+
+    @classmethod
+    def restore(cls, data: bytes) -> "Engine":
+        """The engine of a snapshot. Raises SnapshotError when the bytes are not exactly one."""
+        engine = Engine()
+        engine.market = snapshot.read(data)
+        return engine
+
+    def state_hash(self) -> str:
+        """BLAKE2b-256 of the state's canonical content, as hex."""
+        return snapshot.state_hash(self.market)
+
+
+# Commands of the venue itself ------------------------------------------------------------------------
+
+
+def _operate(market: Market, records: bytes, at: i64, head: i64, kind: i64) -> None:
+    """The venue's own commands. docs/matching.md, section 5."""
+    time_ms = read_i64_le(records, at + TIME_MS * 8)
+    if time_ms < 0 or time_ms > MAX_TIME_MS or not _fits(records, at, kind):
+        market.out.rejected(kind, 0, _account_named(records, at, kind), MALFORMED_COMMAND)
+        return
+    market.advance(time_ms)
+    if kind == SET_STATE:
+        _set_state(market, read_i64_le(records, at + STATE * 8), read_i64_le(records, at + REFERENCE_PRICE * 8))
+    elif kind == UPDATE_PRICES:
+        _update_prices(
+            market, read_i64_le(records, at + MARK_PRICE * 8), read_i64_le(records, at + INDEX_PRICE * 8)
+        )
+    elif kind == ADVANCE_TIME:
+        _expire_due(market)
+    elif kind == SET_POSITION:
+        _set_position(
+            market, read_i64_le(records, at + ACCOUNT_ID * 8), read_i64_le(records, at + POSITION * 8)
+        )
+    else:
+        _configure(market, records, at)
+
+
+def _account_named(records: bytes, at: i64, kind: i64) -> i64:
+    return read_i64_le(records, at + ACCOUNT_ID * 8) if kind == SET_POSITION else 0
+
+
+def _fits(records: bytes, at: i64, kind: i64) -> bool:
+    """Whether the fields of a venue command lie in their ranges."""
+    if kind == SET_STATE:
+        state = read_i64_le(records, at + STATE * 8)
+        return state >= ACTIVE and state <= SETTLEMENT_ONLY and _is_price(records, at, REFERENCE_PRICE)
+    if kind == UPDATE_PRICES:
+        return _is_price(records, at, MARK_PRICE) and _is_price(records, at, INDEX_PRICE)
+    if kind == SET_POSITION:
+        account = read_i64_le(records, at + ACCOUNT_ID * 8)
+        position = read_i64_le(records, at + POSITION * 8)
+        if account < 1 or account > MAX_ID:
+            return False
+        return position <= MAX_POSITION_LOTS and position >= -MAX_POSITION_LOTS
+    if kind == CONFIGURE:
+        points = read_i64_le(records, at + BAND_BASIS_POINTS * 8)
+        kind_of_band = read_i64_le(records, at + BAND_REFERENCE * 8)
+        parts = read_i64_le(records, at + MAX_ICEBERG_PARTS * 8)
+        trailing = read_i64_le(records, at + MAX_TRAILING_ORDERS * 8)
+        if points < 0 or points > MAX_BASIS_POINTS or kind_of_band < 1 or kind_of_band > 4:
+            return False
+        if parts < 0 or parts > MOST_PARTS or trailing < 0 or trailing > MOST_PARTS:
+            return False
+        return _is_price(records, at, REFERENCE_PRICE) and _is_price(records, at, MAX_OPEN_ORDERS)
+    return True
+
+
+def _is_price(records: bytes, at: i64, word: i64) -> bool:
+    value = read_i64_le(records, at + word * 8)
+    return value >= 0 and value <= MAX_PRICE_TICKS
+
+
+def _set_state(market: Market, state: i64, reference: i64) -> None:
+    previous = market.state
+    if state == ACTIVE or state == POST_ONLY_STATE:
+        if auction.crossed(market):
+            auction.uncross(market, reference)
+        elif previous == AUCTION:
+            auction.say_nothing_crossed(market)
+        end_step(market)
+    market.state = state
+    market.out.event(
+        STATE_CHANGED | previous << EVENT_SMALL_SHIFT | state << EVENT_SMALL2_SHIFT, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    )
+    if state == SETTLEMENT_ONLY:
+        changing.cancel_everything(market, 0, MARKET_SETTLEMENT)
+    work_off(market)
+    if state == ACTIVE:
+        look_at_all(market)
+        work_off(market)
+
+
+def _update_prices(market: Market, mark: i64, index: i64) -> None:
+    if mark != 0:
+        market.mark_price = mark
+    if index != 0:
+        market.index_price = index
+    market.out.event(PRICES_UPDATED, market.mark_price, market.index_price, 0, 0, 0, 0, 0, 0, 0)
+    if market.state == ACTIVE:
+        if mark != 0:
+            look(market, MARK_SOURCE, mark)
+        if index != 0:
+            look(market, INDEX_SOURCE, index)
+    work_off(market)
+
+
+def _expire_due(market: Market) -> None:
+    book = market.book
+    level = book.expiries.best
+    while level != 0 and book.levels[level + LEVEL_PRICE] <= market.now_ms:
+        expire(market, book.extras[book.levels[level + FIRST_ORDER] + OWNER], TIME_EXPIRED)
+        level = book.expiries.best
+
+
+def _set_position(market: Market, account_id: i64, position: i64) -> None:
+    book = market.book
+    account = book.account(account_id)
+    changed = book.accounts[account + ACCOUNT_POSITION] != position
+    book.accounts[account + ACCOUNT_POSITION] = position
+    market.out.event(POSITION_SET, account_id, position, 0, 0, 0, 0, 0, 0, 0)
+    if changed and book.accounts[account + REDUCERS] != 0:
+        market.touch(account)
+    work_off(market)
+
+
+def _configure(market: Market, records: bytes, at: i64) -> None:
+    market.reference_price = read_i64_le(records, at + REFERENCE_PRICE * 8)
+    market.band_basis_points = read_i64_le(records, at + BAND_BASIS_POINTS * 8)
+    market.band_reference = read_i64_le(records, at + BAND_REFERENCE * 8)
+    market.max_open_orders = read_i64_le(records, at + MAX_OPEN_ORDERS * 8)
+    market.max_iceberg_parts = read_i64_le(records, at + MAX_ICEBERG_PARTS * 8)
+    market.max_trailing_orders = read_i64_le(records, at + MAX_TRAILING_ORDERS * 8)
+    market.out.event(
+        CONFIGURED | market.band_reference << EVENT_SMALL_SHIFT,
+        market.reference_price,
+        market.band_basis_points,
+        market.max_open_orders,
+        market.max_iceberg_parts,
+        market.max_trailing_orders,
+        0, 0, 0, 0,
+    )  # fmt: skip

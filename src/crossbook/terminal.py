@@ -1,0 +1,33 @@
+"""How the commands print: tables without lines, colour on a terminal only."""
+
+from typing import Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+BAD_INPUT: Final = 2
+_WIDTH_WITHOUT_TERMINAL: Final = 200
+
+
+def output() -> Console:
+    """Standard output. Into a file or a pipe, lines are not broken at the width of a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    return console
+
+
+def plain_table() -> Table:
+    """An empty table of names and values."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong with the input or the usage on standard error, and exit with 2."""
+    Console(stderr=True, highlight=False).print(f"[red]Error:[/] {escape(message)}", soft_wrap=True)
+    raise typer.Exit(BAD_INPUT)
