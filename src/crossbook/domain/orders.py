@@ -100,6 +100,4 @@ TRIGGERED_TYPES: Final = frozenset(
         OrderType.TRAILING_STOP,
     }
 )
-LIMIT_TYPES: Final = frozenset(
-    {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
-)
+LIMIT_TYPES: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})

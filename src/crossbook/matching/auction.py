@@ -36,6 +36,7 @@ from crossbook.matching.layout import (
     REDUCE_ONLY,
     STP_MASK,
     STP_SHIFT,
+    TRADE,
     UNCROSSED,
 )
 from crossbook.matching.market import Market
@@ -155,7 +156,7 @@ def _crossing(book: Book, ladder: Ladder, low: i64, high: i64) -> _Side:
         while slot >= block * BLOCK and inside:
             level = ladder.rows[slot]
             price = book.levels[level + LEVEL_PRICE]
-            inside = low <= price and price <= high
+            inside = low <= price <= high
             if inside:
                 prices = append(prices, price)
                 lots = append(lots, _level_lots(book, level))
@@ -269,8 +270,8 @@ def _trade(market: Market, buyer: i64, seller: i64, price: i64, quantity: i64) -
         market.touch(buy_account)
     market.last_price = price
     market.trades += 1
-    market.out.trade(
-        1 << EVENT_SIDE_SHIFT | 1 << EVENT_FLAG_SHIFT,
+    market.out.event(
+        TRADE | 1 << EVENT_SIDE_SHIFT | 1 << EVENT_FLAG_SHIFT,
         market.trades,
         price,
         quantity,

@@ -7,7 +7,7 @@ exchange or writes an event.
 
 from typing import Final, final
 
-from crossbook.matching.columns import append, i64, vec
+from crossbook.matching.columns import extend, i64, vec
 from crossbook.matching.index import RowIndex
 from crossbook.matching.ladder import Ladder
 from crossbook.matching.layout import REDUCE_ONLY, SIDE_MASK
@@ -83,9 +83,7 @@ def zeros(count: i64) -> vec[i64]:
 
 def lengthen(column: vec[i64], words: i64) -> vec[i64]:
     """The column with `words` zeros more."""
-    for _ in range(words):
-        column = append(column, 0)
-    return column
+    return extend(column, zeros(words))
 
 
 @final
@@ -102,6 +100,7 @@ class Book:
         self.free_extra: i64 = 0
         self.order_ids = RowIndex()
         self.account_ids = RowIndex()
+        self.highest_id: i64 = 0  # no live order has a higher id
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
         self.waiting: list[Ladder] = [Ladder(-1), Ladder(1), Ladder(-1), Ladder(1), Ladder(-1), Ladder(1)]
@@ -128,8 +127,18 @@ class Book:
 
     # Orders -----------------------------------------------------------------------------------------
 
+    def is_live(self, ident: i64) -> bool:
+        """Whether an order of this id is live. Ids mostly rise, so this seldom has to look."""
+        return ident <= self.highest_id and self.order_ids.find(self.orders, ident) != 0
+
     def enter(self, ident: i64, account: i64, terms: i64, quantity: i64) -> i64:
         """A new live order of the account at row `account`: known by id, counted, in no queue yet."""
+        row = self.make_order(ident, account, terms, quantity)
+        self.link(row, account)
+        return row
+
+    def make_order(self, ident: i64, account: i64, terms: i64, quantity: i64) -> i64:
+        """A live order that is known by id and counted, but not yet among its account's orders."""
         row = self.free_order
         if row == 0:
             row = i64(len(self.orders))
@@ -137,7 +146,6 @@ class Book:
         else:
             self.free_order = self.orders[row + CHAIN]
         orders = self.orders
-        orders[row + ACCOUNT_NEXT] = 0
         orders[row + ID] = ident
         orders[row + OPEN] = quantity
         orders[row + DONE] = 0
@@ -145,23 +153,31 @@ class Book:
         orders[row + LEVEL] = 0
         orders[row + EXTRA] = 0
         accounts = self.accounts
-        last = accounts[account + LAST]
-        orders[row + ACCOUNT_PREV] = last
-        if last == 0:
-            accounts[account + FIRST] = row
-        else:
-            orders[last + ACCOUNT_NEXT] = row
-        accounts[account + LAST] = row
         accounts[account + ORDERS] = accounts[account + ORDERS] + 1
         if terms & REDUCE_ONLY:
             accounts[account + REDUCERS] = accounts[account + REDUCERS] + 1
         self.order_ids.add(orders, row, ident)
+        if ident > self.highest_id:
+            self.highest_id = ident
         self.live += 1
         if terms & SIDE_MASK == 1:
             self.buy_lots += quantity
         else:
             self.sell_lots += quantity
         return row
+
+    def link(self, row: i64, account: i64) -> None:
+        """Put an order at the end of its account's orders."""
+        orders = self.orders
+        accounts = self.accounts
+        last = accounts[account + LAST]
+        orders[row + ACCOUNT_PREV] = last
+        orders[row + ACCOUNT_NEXT] = 0
+        if last == 0:
+            accounts[account + FIRST] = row
+        else:
+            orders[last + ACCOUNT_NEXT] = row
+        accounts[account + LAST] = row
 
     def forget(self, row: i64) -> None:
         """The end of a live order: out of its queue, its account and every list; the row is free."""
@@ -286,10 +302,6 @@ class Book:
         if left == 0 and levels[level + LADDER] != FIRED:
             self.ladder(levels[level + LADDER]).remove(levels[level + LEVEL_PRICE])
             self._free_level_row(level)
-
-    def has_fired(self) -> bool:
-        """Whether a triggered order awaits its turn."""
-        return self.levels[FIRED_LEVEL + HEAD] != 0
 
     def requeue(self, row: i64, visible: i64) -> None:
         """Move an iceberg whose shown part is used up to the end of its level, showing `visible` lots."""

@@ -25,7 +25,7 @@ from crossbook.matching.book import (
     TRIGGER,
     VISIBLE,
 )
-from crossbook.matching.columns import i64, read_i64_le
+from crossbook.matching.columns import i64, vec
 from crossbook.matching.ending import AMENDED_BELOW_FILLED, OPERATOR_REQUEST, USER_REQUEST, cancel
 from crossbook.matching.entry import (
     BOOK_FULL,
@@ -39,11 +39,15 @@ from crossbook.matching.entry import (
 )
 from crossbook.matching.layout import (
     ACCOUNT_ID,
+    AMEND,
+    CANCEL,
+    CANCEL_ALL,
     ORDER_ID,
     ORDERS_CANCELLED,
     POST_ONLY,
     PRICE,
     QUANTITY,
+    REDUCE,
     SIDE_MASK,
     TERMS_SHIFT,
     TIME_MS,
@@ -54,30 +58,25 @@ from crossbook.matching.reducing import take_off
 from crossbook.matching.taking import finish, rest, take, would_take
 from crossbook.matching.triggers import POST_ONLY_WOULD_TAKE, PRICE_OUTSIDE_BAND, arm, become_taker, look
 
-CANCEL: Final = 2
-CANCEL_ALL: Final = 3
-REDUCE: Final = 4
-AMEND: Final = 5
-
 ORDER_NOT_FOUND: Final = 301
 USER_MISMATCH: Final = 302
 
 
-def cancel_order(market: Market, records: bytes, at: i64) -> None:
+def cancel_order(market: Market, words: vec[i64], at: i64) -> None:
     """CancelOrder."""
-    row = _owned(market, records, at, CANCEL, 0)
+    row = _owned(market, words, at, CANCEL, 0)
     if row != 0:
-        by_operator = read_i64_le(records, at + ACCOUNT_ID * 8) == 0
+        by_operator = words[at + ACCOUNT_ID] == 0
         cancel(market, row, OPERATOR_REQUEST if by_operator else USER_REQUEST)
 
 
-def reduce_order(market: Market, records: bytes, at: i64) -> None:
+def reduce_order(market: Market, words: vec[i64], at: i64) -> None:
     """ReduceOrder."""
-    row = _owned(market, records, at, REDUCE, 0)
+    row = _owned(market, words, at, REDUCE, 0)
     if row == 0:
         return
-    account = read_i64_le(records, at + ACCOUNT_ID * 8)
-    quantity = read_i64_le(records, at + QUANTITY * 8)
+    account = words[at + ACCOUNT_ID]
+    quantity = words[at + QUANTITY]
     reason: i64 = OPERATOR_REQUEST if account == 0 else USER_REQUEST
     if quantity < 1 or quantity > MAX_QUANTITY_LOTS:
         market.out.rejected(REDUCE, market.book.orders[row + ID], account, INVALID_QUANTITY)
@@ -87,13 +86,20 @@ def reduce_order(market: Market, records: bytes, at: i64) -> None:
         take_off(market, row, quantity, reason)
 
 
-def _owned(market: Market, records: bytes, at: i64, command: i64, least_account: i64) -> i64:
+def _owned(market: Market, words: vec[i64], at: i64, command: i64, least_account: i64) -> i64:
     """The row of the live order that a command names and may touch; 0, and a rejection, if there is none."""
     book = market.book
-    order = read_i64_le(records, at + ORDER_ID * 8)
-    account = read_i64_le(records, at + ACCOUNT_ID * 8)
-    time_ms = read_i64_le(records, at + TIME_MS * 8)
-    if order < 1 or order > MAX_ID or account < least_account or account > MAX_ID or time_ms < 0 or time_ms > MAX_TIME_MS:
+    order = words[at + ORDER_ID]
+    account = words[at + ACCOUNT_ID]
+    time_ms = words[at + TIME_MS]
+    if (
+        order < 1
+        or order > MAX_ID
+        or account < least_account
+        or account > MAX_ID
+        or time_ms < 0
+        or time_ms > MAX_TIME_MS
+    ):
         market.out.rejected(command, order, account, MALFORMED_COMMAND)
         return 0
     market.advance(time_ms)
@@ -107,11 +113,11 @@ def _owned(market: Market, records: bytes, at: i64, command: i64, least_account:
     return row
 
 
-def cancel_all(market: Market, records: bytes, at: i64, head: i64) -> None:
+def cancel_all(market: Market, words: vec[i64], at: i64, head: i64) -> None:
     """CancelAll; side 0 in the head means both."""
     side = head >> TERMS_SHIFT & SIDE_MASK
-    ident = read_i64_le(records, at + ACCOUNT_ID * 8)
-    time_ms = read_i64_le(records, at + TIME_MS * 8)
+    ident = words[at + ACCOUNT_ID]
+    time_ms = words[at + TIME_MS]
     if side == 3 or ident < 0 or ident > MAX_ID or time_ms < 0 or time_ms > MAX_TIME_MS:
         market.out.rejected(CANCEL_ALL, 0, ident, MALFORMED_COMMAND)
         return
@@ -152,15 +158,15 @@ def _cancel_account(market: Market, account: i64, side: i64, reason: i64) -> i64
     return ended
 
 
-def amend(market: Market, records: bytes, at: i64) -> None:
+def amend(market: Market, words: vec[i64], at: i64) -> None:
     """AmendOrder."""
-    row = _owned(market, records, at, AMEND, 1)
+    row = _owned(market, words, at, AMEND, 1)
     if row == 0:
         return
     book = market.book
-    quantity = read_i64_le(records, at + QUANTITY * 8)
-    price = read_i64_le(records, at + PRICE * 8)
-    trigger = read_i64_le(records, at + TRIGGER_PRICE * 8)
+    quantity = words[at + QUANTITY]
+    price = words[at + PRICE]
+    trigger = words[at + TRIGGER_PRICE]
     reason = _amend_refusal(market, row, quantity, price, trigger)
     if reason == 0 and quantity != 0 and quantity <= book.orders[row + DONE]:
         cancel(market, row, AMENDED_BELOW_FILLED)
@@ -174,7 +180,7 @@ def amend(market: Market, records: bytes, at: i64) -> None:
     if reason == 0 and not waiting and not keeps:
         reason = _reentry_refusal(market, row, new_price)
     if reason != 0:
-        market.out.rejected(AMEND, book.orders[row + ID], read_i64_le(records, at + ACCOUNT_ID * 8), reason)
+        market.out.rejected(AMEND, book.orders[row + ID], words[at + ACCOUNT_ID], reason)
     elif waiting:
         _amend_waiting(market, row, left, new_price, trigger)
     elif keeps:

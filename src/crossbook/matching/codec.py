@@ -1,5 +1,6 @@
 """Between the dataclasses of the domain and the engine's records."""
 
+from array import array
 from typing import Final
 
 from crossbook.domain.commands import (
@@ -47,47 +48,83 @@ from crossbook.domain.orders import (
     SelfTradePrevention,
     Side,
 )
-from crossbook.matching.columns import BytesWriter, i64, vec, write_i64_le
+from crossbook.matching.book import zeros
+from crossbook.matching.columns import i64, vec
 from crossbook.matching.layout import (
     ACCEPTED,
+    ACCOUNT_ID,
+    ADVANCE_TIME,
+    AMEND,
     AMENDED,
+    BAND_BASIS_POINTS,
+    BAND_REFERENCE,
+    BUDGET,
+    CANCEL,
+    CANCEL_ALL,
     CANCELLED,
     COMMAND_WORDS,
+    CONFIGURE,
     CONFIGURED,
     CONTINUES,
+    DISPLAY,
     EVENT_FLAG_SHIFT,
     EVENT_REASON_SHIFT,
     EVENT_SIDE_SHIFT,
     EVENT_SMALL2_SHIFT,
     EVENT_SMALL_SHIFT,
     EVENT_WORDS,
+    EXPIRE_MS,
     EXPIRED,
+    EXTENDED,
+    INDEX_PRICE,
     KIND_MASK,
+    MARK_PRICE,
+    MAX_ICEBERG_PARTS,
+    MAX_OPEN_ORDERS,
+    MAX_TRAILING_ORDERS,
+    OCO_ORDER_ID,
+    ORDER_ID,
     ORDERS_CANCELLED,
+    POSITION,
     POSITION_SET,
     POST_ONLY,
     PREVENTED,
+    PRICE,
     PRICES_UPDATED,
+    QUANTITY,
+    REDUCE,
     REDUCE_ONLY,
     REDUCED,
+    REFERENCE_PRICE,
     REJECTED,
     REPLENISHED,
     RESTED,
+    SEQUENCE,
+    SET_POSITION,
+    SET_STATE,
     SIDE_MASK,
     SOURCE_MASK,
     SOURCE_SHIFT,
+    STATE,
     STATE_CHANGED,
     STP_MASK,
     STP_SHIFT,
+    SUBMIT,
     TERMS_SHIFT,
     TIF_MASK,
     TIF_SHIFT,
+    TIME_MS,
+    TRADE_GROUP,
+    TRAIL,
     TRAIL_BASIS_POINTS,
+    TRIGGER_PRICE,
     TRIGGERED,
     TYPE_MASK,
     TYPE_SHIFT,
     UNCROSSED,
+    UPDATE_PRICES,
 )
+from crossbook.matching.writer import INTERPRETED
 
 # Enumeration members by number; the entry at 0 only fills the place of a number that never occurs.
 SIDES: Final[list[Side]] = [Side.BUY, *Side]
@@ -99,99 +136,112 @@ BAND_REFERENCES: Final[list[BandReference]] = [BandReference.MIDPOINT, *BandRefe
 COMMAND_KINDS: Final[list[CommandKind]] = list(CommandKind)
 REASONS: Final = {int(reason): reason for reason in Reason}
 
+
 SMALL_MASK: Final = 0xFF
 REASON_MASK: Final = 0xFFFF
 
 
-def encode(command: Command) -> bytes:
-    """The records of a command. Raises MalformedCommand for a field that no record can hold."""
-    writer = BytesWriter()
+def encode(command: Command) -> vec[i64]:
+    """The records of a command, as words. Raises MalformedCommand for a field that no word can hold."""
     try:
         if isinstance(command, Batch):
-            continues: i64 = 0
+            words = zeros(i64(len(command.commands)) * COMMAND_WORDS)
+            at: i64 = 0
             for member in command.commands:
-                _encode_single(writer, member, continues)
-                continues = CONTINUES
+                _fill(words, at, member)
+                if at != 0:
+                    words[at] = words[at] | CONTINUES
+                at += COMMAND_WORDS
         else:
-            _encode_single(writer, command, 0)
-    except (TypeError, OverflowError, ValueError, ArithmeticError) as error:
+            words = zeros(COMMAND_WORDS)
+            _fill(words, 0, command)
+        if INTERPRETED:
+            array("q", words)  # compiled, a column takes nothing but whole numbers of 64 bits
+    except (TypeError, OverflowError, ValueError) as error:
         raise MalformedCommand(f"{type(command).__name__}: {error}") from error
-    return writer.getvalue()
+    return words
 
 
-def _encode_single(writer: BytesWriter, command: SingleCommand, continues: i64) -> None:
+def _fill(words: vec[i64], at: i64, command: SingleCommand) -> None:
+    """Write one command at word `at` of a column of zeros."""
     if isinstance(command, SubmitOrder):
-        _encode_submit(writer, command, continues)
+        _fill_submit(words, at, command)
     elif isinstance(command, CancelOrder):
-        _start(writer, CommandKind.CANCEL, continues, command.sequence, command.time_ms)
-        _finish(writer, command.order_id, command.account_id, 0, 0, 0, 0)
+        words[at] = CANCEL
+        words[at + SEQUENCE] = command.sequence
+        words[at + TIME_MS] = command.time_ms
+        words[at + ORDER_ID] = command.order_id
+        words[at + ACCOUNT_ID] = command.account_id
     elif isinstance(command, AmendOrder):
-        _start(writer, CommandKind.AMEND, continues, command.sequence, command.time_ms)
-        _finish(
-            writer,
-            command.order_id,
-            command.account_id,
-            command.quantity_lots,
-            command.price_ticks,
-            command.trigger_price_ticks,
-            0,
-        )
+        words[at] = AMEND
+        words[at + SEQUENCE] = command.sequence
+        words[at + TIME_MS] = command.time_ms
+        words[at + ORDER_ID] = command.order_id
+        words[at + ACCOUNT_ID] = command.account_id
+        words[at + QUANTITY] = command.quantity_lots
+        words[at + PRICE] = command.price_ticks
+        words[at + TRIGGER_PRICE] = command.trigger_price_ticks
     elif isinstance(command, ReduceOrder):
-        _start(writer, CommandKind.REDUCE, continues, command.sequence, command.time_ms)
-        _finish(writer, command.order_id, command.account_id, command.quantity_lots, 0, 0, 0)
+        words[at] = REDUCE
+        words[at + SEQUENCE] = command.sequence
+        words[at + TIME_MS] = command.time_ms
+        words[at + ORDER_ID] = command.order_id
+        words[at + ACCOUNT_ID] = command.account_id
+        words[at + QUANTITY] = command.quantity_lots
     elif isinstance(command, CancelAll):
-        side = 0 if command.side is None else _enum(command.side, SIDE_MASK)
-        head = CommandKind.CANCEL_ALL | side << TERMS_SHIFT
-        _start(writer, head, continues, command.sequence, command.time_ms)
-        _finish(writer, 0, command.account_id, 0, 0, 0, 0)
-    elif isinstance(command, AdvanceTime):
-        _start(writer, CommandKind.ADVANCE_TIME, continues, command.sequence, command.time_ms)
-        _finish(writer, 0, 0, 0, 0, 0, 0)
-    elif isinstance(command, UpdatePrices):
-        _start(writer, CommandKind.UPDATE_PRICES, continues, command.sequence, command.time_ms)
-        _finish(writer, 0, 0, command.mark_price_ticks, command.index_price_ticks, 0, 0)
-    elif isinstance(command, SetPosition):
-        _start(writer, CommandKind.SET_POSITION, continues, command.sequence, command.time_ms)
-        _finish(writer, 0, command.account_id, command.position_lots, 0, 0, 0)
-    elif isinstance(command, SetMarketState):
-        _start(writer, CommandKind.SET_STATE, continues, command.sequence, command.time_ms)
-        _finish(writer, command.state, 0, 0, command.reference_price_ticks, 0, 0)
-    elif isinstance(command, ConfigureMarket):
-        _encode_configure(writer, command, continues)
+        side: i64 = 0
+        if command.side is not None:
+            side = _small(command.side, SIDE_MASK, 3)
+        words[at] = CANCEL_ALL | side << TERMS_SHIFT
+        words[at + SEQUENCE] = command.sequence
+        words[at + TIME_MS] = command.time_ms
+        words[at + ACCOUNT_ID] = command.account_id
     else:
-        raise MalformedCommand(f"{type(command).__name__} is no command")
+        _fill_operator(words, at, command)
 
 
-def _start(writer: BytesWriter, head: i64, continues: i64, sequence: i64, time_ms: i64) -> None:
-    write_i64_le(writer, head | continues)
-    write_i64_le(writer, sequence)
-    write_i64_le(writer, time_ms)
+def _fill_operator(words: vec[i64], at: i64, command: SingleCommand) -> None:
+    """Write one command of the venue itself."""
+    words[at + SEQUENCE] = command.sequence
+    words[at + TIME_MS] = command.time_ms
+    if isinstance(command, AdvanceTime):
+        words[at] = ADVANCE_TIME
+    elif isinstance(command, UpdatePrices):
+        words[at] = UPDATE_PRICES
+        words[at + MARK_PRICE] = command.mark_price_ticks
+        words[at + INDEX_PRICE] = command.index_price_ticks
+    elif isinstance(command, SetPosition):
+        words[at] = SET_POSITION
+        words[at + ACCOUNT_ID] = command.account_id
+        words[at + POSITION] = command.position_lots
+    elif isinstance(command, SetMarketState):
+        words[at] = SET_STATE
+        words[at + STATE] = command.state
+        words[at + REFERENCE_PRICE] = command.reference_price_ticks
+    elif isinstance(command, ConfigureMarket):
+        words[at] = CONFIGURE
+        words[at + BAND_BASIS_POINTS] = command.band_basis_points
+        words[at + REFERENCE_PRICE] = command.reference_price_ticks
+        words[at + BAND_REFERENCE] = command.band_reference
+        words[at + MAX_OPEN_ORDERS] = command.max_open_orders
+        words[at + MAX_ICEBERG_PARTS] = command.max_iceberg_parts
+        words[at + MAX_TRAILING_ORDERS] = command.max_trailing_orders
+    else:
+        raise TypeError("no command")
 
 
-def _finish(writer: BytesWriter, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64) -> None:
-    """Words 3 to 8, and zeros to the end of the record."""
-    write_i64_le(writer, a)
-    write_i64_le(writer, b)
-    write_i64_le(writer, c)
-    write_i64_le(writer, d)
-    write_i64_le(writer, e)
-    write_i64_le(writer, f)
-    for _ in range(i64(COMMAND_WORDS) - 9):
-        write_i64_le(writer, 0)
+def _small(value: i64, mask: i64, otherwise: i64) -> i64:
+    """A small field of a head; a number that does not fit its bits becomes one that is never valid."""
+    return value if value & mask == value else otherwise
 
 
-def _enum(value: i64, mask: i64) -> i64:
-    """A small field of a head; a number that does not fit its bits becomes 0, which no field allows."""
-    return value if value & mask == value else 0
-
-
-def _encode_submit(writer: BytesWriter, command: SubmitOrder, continues: i64) -> None:
+def _fill_submit(words: vec[i64], at: i64, command: SubmitOrder) -> None:
     terms = (
-        _enum(command.side, SIDE_MASK)
-        | _enum(command.type, TYPE_MASK) << TYPE_SHIFT
-        | _enum(command.time_in_force, TIF_MASK) << TIF_SHIFT
-        | _enum(command.self_trade_prevention, STP_MASK) << STP_SHIFT
-        | _enum(command.trigger_source, SOURCE_MASK) << SOURCE_SHIFT
+        _small(command.side, SIDE_MASK, 0)
+        | _small(command.type, TYPE_MASK, 0) << TYPE_SHIFT
+        | _small(command.time_in_force, TIF_MASK, 0) << TIF_SHIFT
+        | _small(command.self_trade_prevention, STP_MASK, 0) << STP_SHIFT
+        | _small(command.trigger_source, SOURCE_MASK, 0) << SOURCE_SHIFT
     )
     if command.post_only:
         terms |= POST_ONLY
@@ -199,32 +249,23 @@ def _encode_submit(writer: BytesWriter, command: SubmitOrder, continues: i64) ->
         terms |= REDUCE_ONLY
     if command.trail_in_basis_points:
         terms |= TRAIL_BASIS_POINTS
-    _start(writer, CommandKind.SUBMIT | terms << TERMS_SHIFT, continues, command.sequence, command.time_ms)
-    write_i64_le(writer, command.order_id)
-    write_i64_le(writer, command.account_id)
-    write_i64_le(writer, command.quantity_lots)
-    write_i64_le(writer, command.price_ticks)
-    write_i64_le(writer, command.trigger_price_ticks)
-    write_i64_le(writer, command.display_quantity_lots)
-    write_i64_le(writer, command.expire_time_ms)
-    write_i64_le(writer, command.trade_group)
-    write_i64_le(writer, command.budget)
-    write_i64_le(writer, command.oco_order_id)
-    write_i64_le(writer, command.trail)
-
-
-def _encode_configure(writer: BytesWriter, command: ConfigureMarket, continues: i64) -> None:
-    _start(writer, CommandKind.CONFIGURE, continues, command.sequence, command.time_ms)
-    write_i64_le(writer, 0)
-    write_i64_le(writer, 0)
-    write_i64_le(writer, command.band_basis_points)
-    write_i64_le(writer, command.reference_price_ticks)
-    write_i64_le(writer, command.band_reference)
-    write_i64_le(writer, command.max_open_orders)
-    write_i64_le(writer, command.max_iceberg_parts)
-    write_i64_le(writer, command.max_trailing_orders)
-    for _ in range(i64(COMMAND_WORDS) - 11):
-        write_i64_le(writer, 0)
+    words[at] = SUBMIT | terms << TERMS_SHIFT
+    words[at + SEQUENCE] = command.sequence
+    words[at + TIME_MS] = command.time_ms
+    words[at + ORDER_ID] = command.order_id
+    words[at + ACCOUNT_ID] = command.account_id
+    words[at + QUANTITY] = command.quantity_lots
+    words[at + PRICE] = command.price_ticks
+    words[at + TRIGGER_PRICE] = command.trigger_price_ticks
+    words[at + DISPLAY] = command.display_quantity_lots
+    words[at + EXPIRE_MS] = command.expire_time_ms
+    words[at + TRADE_GROUP] = command.trade_group
+    words[at + BUDGET] = command.budget
+    words[at + OCO_ORDER_ID] = command.oco_order_id
+    words[at + TRAIL] = command.trail
+    used = words[at + TRIGGER_PRICE] | words[at + DISPLAY] | words[at + EXPIRE_MS] | words[at + TRADE_GROUP]
+    if used | words[at + BUDGET] | words[at + OCO_ORDER_ID] | words[at + TRAIL] != 0:
+        words[at] = words[at] | EXTENDED
 
 
 def decode(words: vec[i64], count: i64) -> list[Event]:

@@ -8,18 +8,9 @@ needs nothing but the standard library.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from librt.strings import BytesWriter as BytesWriter
-    from librt.strings import read_i64_le as read_i64_le
-    from librt.strings import write_i64_le as write_i64_le
     from librt.vecs import append as append
+    from librt.vecs import extend as extend
     from librt.vecs import vec as vec
     from mypy_extensions import i64 as i64
 else:
-    from crossbook.matching.interpreted import (
-        BytesWriter,
-        append,
-        i64,
-        read_i64_le,
-        vec,
-        write_i64_le,
-    )
+    from crossbook.matching.interpreted import append, extend, i64, vec

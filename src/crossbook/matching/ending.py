@@ -48,9 +48,7 @@ def cancel(market: Market, row: i64, reason: i64) -> i64:
     terms = orders[row + TERMS]
     sibling = sibling_of(market, row)
     account = book.accounts[(terms >> ACCOUNT_SHIFT) + ID]
-    market.out.cancelled(
-        orders[row + ID], account, terms & SIDE_MASK, book.price(row), orders[row + OPEN], reason
-    )
+    market.out.cancelled(orders[row + ID], account, terms & SIDE_MASK, book.price(row), orders[row + OPEN], reason)
     book.forget(row)
     if sibling == 0:
         return 1
@@ -64,9 +62,7 @@ def expire(market: Market, row: i64, reason: i64) -> None:
     terms = orders[row + TERMS]
     sibling = sibling_of(market, row)
     account = book.accounts[(terms >> ACCOUNT_SHIFT) + ID]
-    market.out.expired(
-        orders[row + ID], account, terms & SIDE_MASK, book.price(row), orders[row + OPEN], reason, 0
-    )
+    market.out.expired(orders[row + ID], account, terms & SIDE_MASK, book.price(row), orders[row + OPEN], reason, 0)
     book.forget(row)
     if sibling != 0:
         cancel(market, sibling, OCO_SIBLING)

@@ -6,7 +6,7 @@ the codec. The rules live in the modules that the dispatcher names. docs/matchin
 
 from typing import Final, final
 
-from crossbook.domain.commands import Batch, Command, SetMarketState
+from crossbook.domain.commands import Command
 from crossbook.domain.errors import MalformedCommand, SequenceError
 from crossbook.domain.events import Event
 from crossbook.domain.orders import (
@@ -20,39 +20,49 @@ from crossbook.domain.orders import (
 )
 from crossbook.matching import auction, changing, snapshot
 from crossbook.matching.book import (
+    ACCOUNT_SHIFT,
     ASKS,
     COUNT,
     DONE,
     EXTRA,
-    HEAD as FIRST_ORDER,
     ID,
     LADDER,
     LEVEL,
     LEVEL_PRICE,
     OPEN,
     OWNER,
-    EXPIRE,
-    POSITION as ACCOUNT_POSITION,
     REDUCERS,
     TERMS,
     TOTAL,
     TRIGGER,
-    ACCOUNT_SHIFT,
+)
+from crossbook.matching.book import (
+    HEAD as FIRST_ORDER,
+)
+from crossbook.matching.book import (
+    POSITION as ACCOUNT_POSITION,
 )
 from crossbook.matching.codec import SIDES, STATES, TYPES, decode, encode
-from crossbook.matching.columns import i64, read_i64_le
+from crossbook.matching.columns import i64, vec
 from crossbook.matching.ending import MARKET_SETTLEMENT, TIME_EXPIRED, expire
 from crossbook.matching.entry import MALFORMED_COMMAND, submit
 from crossbook.matching.ladder import BLOCK
 from crossbook.matching.layout import (
     ACCOUNT_ID,
+    ADVANCE_TIME,
+    AMEND,
     BAND_BASIS_POINTS,
     BAND_REFERENCE,
+    CANCEL,
+    CANCEL_ALL,
     COMMAND_BYTES,
+    COMMAND_WORDS,
+    CONFIGURE,
     CONFIGURED,
     CONTINUES,
     EVENT_SMALL2_SHIFT,
     EVENT_SMALL_SHIFT,
+    EXTENDED,
     HEAD_MASK,
     INDEX_PRICE,
     KIND_MASK,
@@ -60,42 +70,41 @@ from crossbook.matching.layout import (
     MAX_ICEBERG_PARTS,
     MAX_OPEN_ORDERS,
     MAX_TRAILING_ORDERS,
+    ORDER_ID,
     POSITION,
     POSITION_SET,
     PRICES_UPDATED,
+    REDUCE,
     REFERENCE_PRICE,
+    SEQUENCE,
+    SET_POSITION,
+    SET_STATE,
+    SIDE_MASK,
     STATE,
     STATE_CHANGED,
-    TERMS_SHIFT,
+    SUBMIT,
     TIME_MS,
-    SIDE_MASK,
     TYPE_MASK,
     TYPE_SHIFT,
+    UNKNOWN,
+    UPDATE_PRICES,
 )
 from crossbook.matching.market import (
     ACTIVE,
     AUCTION,
-    INDEX_PRICE as INDEX_SOURCE,
-    MARK_PRICE as MARK_SOURCE,
     POST_ONLY_STATE,
     SETTLEMENT_ONLY,
     Market,
 )
+from crossbook.matching.market import (
+    INDEX_PRICE as INDEX_SOURCE,
+)
+from crossbook.matching.market import (
+    MARK_PRICE as MARK_SOURCE,
+)
 from crossbook.matching.triggers import end_step, look, look_at_all, work_off
 from crossbook.matching.views import OrderView
-from crossbook.matching.writer import words_to_bytes
-
-SUBMIT: Final = 1
-CANCEL: Final = 2
-CANCEL_ALL: Final = 3
-REDUCE: Final = 4
-AMEND: Final = 5
-SET_STATE: Final = 6
-UPDATE_PRICES: Final = 7
-ADVANCE_TIME: Final = 8
-SET_POSITION: Final = 9
-CONFIGURE: Final = 10
-UNKNOWN: Final = 0
+from crossbook.matching.writer import INTERPRETED, words_to_bytes
 
 MOST_PARTS: Final = 1_000_000
 
@@ -106,6 +115,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.market = Market()
+        self.rows_read: i64 = 0  # so that the compiler keeps the reads of `_look_ahead`
 
     # Commands ---------------------------------------------------------------------------------------
 
@@ -115,7 +125,9 @@ class Engine:
         Raises MalformedCommand for a buffer that is no whole number of records, and SequenceError when
         a sequence is not the next one; nothing of the call is applied then.
         """
-        self._run(records)
+        if len(records) % COMMAND_BYTES != 0:
+            raise MalformedCommand(f"{len(records)} bytes are no whole number of records of {COMMAND_BYTES} bytes")
+        self._run(vec[i64](memoryview(records).cast("q")))
         out = self.market.out
         return words_to_bytes(out.words, out.count)
 
@@ -125,65 +137,81 @@ class Engine:
         Raises MalformedCommand for a field that is not a whole number of 64 bits, and SequenceError
         when the sequence is not the next one; nothing is applied then.
         """
-        records = encode(command)
-        if isinstance(command, Batch) and not records:
-            return []
-        self._run(records)
+        self._run(encode(command))
         out = self.market.out
         return decode(out.words, out.count)
 
-    def _run(self, records: bytes) -> None:
-        self._check(records)
+    def _run(self, words: vec[i64]) -> None:
+        self._check(words)
+        if not INTERPRETED:
+            self._look_ahead(words)
         market = self.market
         out = market.out
         out.count = 0
-        size: i64 = len(records)
+        size: i64 = len(words)
         at: i64 = 0
         while at < size:
-            head = read_i64_le(records, at)
+            head = words[at]
             if head & CONTINUES == 0:
                 market.sequence += 1
                 out.sequence = market.sequence
                 out.index = 0
-            self._dispatch(records, at, head)
-            at += COMMAND_BYTES
+            self._dispatch(words, at, head)
+            at += COMMAND_WORDS
         market.event_count = out.index
 
-    def _check(self, records: bytes) -> None:
-        """Refuse a buffer whose length or sequences are wrong, before anything is applied."""
-        size: i64 = len(records)
-        if size % COMMAND_BYTES != 0:
-            raise MalformedCommand(f"{size} bytes are no whole number of records of {COMMAND_BYTES} bytes")
+    def _check(self, words: vec[i64]) -> None:
+        """Refuse records whose sequences are not the next ones, before anything is applied."""
+        size: i64 = len(words)
         sequence = self.market.sequence
         at: i64 = 0
         while at < size:
-            if read_i64_le(records, at) & CONTINUES == 0:
+            if words[at] & CONTINUES == 0:
                 sequence += 1
-            if read_i64_le(records, at + 8) != sequence:
-                raise SequenceError(f"sequence {read_i64_le(records, at + 8)} where {sequence} is next")
-            at += COMMAND_BYTES
+            if words[at + SEQUENCE] != sequence:
+                raise SequenceError(f"sequence {words[at + SEQUENCE]} where {sequence} is next")
+            at += COMMAND_WORDS
 
-    def _dispatch(self, records: bytes, at: i64, head: i64) -> None:
+    def _look_ahead(self, words: vec[i64]) -> None:
+        """Read the rows that cancels and amendments name.
+
+        Nothing depends on what it reads. The processor fetches many rows from memory at once here,
+        where the commands themselves would wait for one after the other.
+        """
+        orders = self.market.book.orders
+        index = self.market.book.order_ids
+        heads = index.heads
+        size: i64 = len(words)
+        read: i64 = 0
+        at: i64 = 0
+        while at < size:
+            kind = words[at] & KIND_MASK
+            if kind == CANCEL or kind == AMEND:
+                read ^= orders[heads[index.bucket(words[at + ORDER_ID] & MAX_ID)]]
+            at += COMMAND_WORDS
+        self.rows_read = read
+
+    def _dispatch(self, words: vec[i64], at: i64, head: i64) -> None:
         market = self.market
         kind = head & KIND_MASK
         if head & ~HEAD_MASK != 0 or kind == UNKNOWN or kind > CONFIGURE:
             ident = kind if kind <= CONFIGURE else UNKNOWN
             market.out.rejected(ident, 0, 0, MALFORMED_COMMAND)
         elif kind == SUBMIT:
-            submit(market, records, at, head)
-            if market.first_trade_price != 0 or market.touched_count != 0 or market.book.has_fired():
+            submit(market, words, at, head)
+            if market.first_trade_price != 0 or market.touched_count != 0 or head & EXTENDED != 0:
                 work_off(market)
         elif kind == CANCEL:
-            changing.cancel_order(market, records, at)
+            changing.cancel_order(market, words, at)
         elif kind == CANCEL_ALL:
-            changing.cancel_all(market, records, at, head)
+            changing.cancel_all(market, words, at, head)
         elif kind == REDUCE:
-            changing.reduce_order(market, records, at)
+            changing.reduce_order(market, words, at)
         elif kind == AMEND:
-            changing.amend(market, records, at)
+            changing.amend(market, words, at)
             work_off(market)
         else:
-            _operate(market, records, at, head, kind)
+            _operate(market, words, at, head, kind)
 
     # Questions --------------------------------------------------------------------------------------
 
@@ -248,9 +276,7 @@ class Engine:
             slot = block * BLOCK + ladder.used[block] - 1
             while slot >= block * BLOCK and len(rows) < levels:
                 level = ladder.rows[slot]
-                rows.append(
-                    (book.levels[level + LEVEL_PRICE], book.levels[level + TOTAL], book.levels[level + COUNT])
-                )
+                rows.append((book.levels[level + LEVEL_PRICE], book.levels[level + TOTAL], book.levels[level + COUNT]))
                 slot -= 1
             place -= 1
         return rows
@@ -282,61 +308,57 @@ class Engine:
 # Commands of the venue itself ------------------------------------------------------------------------
 
 
-def _operate(market: Market, records: bytes, at: i64, head: i64, kind: i64) -> None:
+def _operate(market: Market, words: vec[i64], at: i64, head: i64, kind: i64) -> None:
     """The venue's own commands. docs/matching.md, section 5."""
-    time_ms = read_i64_le(records, at + TIME_MS * 8)
-    if time_ms < 0 or time_ms > MAX_TIME_MS or not _fits(records, at, kind):
-        market.out.rejected(kind, 0, _account_named(records, at, kind), MALFORMED_COMMAND)
+    time_ms = words[at + TIME_MS]
+    if time_ms < 0 or time_ms > MAX_TIME_MS or not _fits(words, at, kind):
+        market.out.rejected(kind, 0, _account_named(words, at, kind), MALFORMED_COMMAND)
         return
     market.advance(time_ms)
     if kind == SET_STATE:
-        _set_state(market, read_i64_le(records, at + STATE * 8), read_i64_le(records, at + REFERENCE_PRICE * 8))
+        _set_state(market, words[at + STATE], words[at + REFERENCE_PRICE])
     elif kind == UPDATE_PRICES:
-        _update_prices(
-            market, read_i64_le(records, at + MARK_PRICE * 8), read_i64_le(records, at + INDEX_PRICE * 8)
-        )
+        _update_prices(market, words[at + MARK_PRICE], words[at + INDEX_PRICE])
     elif kind == ADVANCE_TIME:
         _expire_due(market)
     elif kind == SET_POSITION:
-        _set_position(
-            market, read_i64_le(records, at + ACCOUNT_ID * 8), read_i64_le(records, at + POSITION * 8)
-        )
+        _set_position(market, words[at + ACCOUNT_ID], words[at + POSITION])
     else:
-        _configure(market, records, at)
+        _configure(market, words, at)
 
 
-def _account_named(records: bytes, at: i64, kind: i64) -> i64:
-    return read_i64_le(records, at + ACCOUNT_ID * 8) if kind == SET_POSITION else 0
+def _account_named(words: vec[i64], at: i64, kind: i64) -> i64:
+    return words[at + ACCOUNT_ID] if kind == SET_POSITION else 0
 
 
-def _fits(records: bytes, at: i64, kind: i64) -> bool:
+def _fits(words: vec[i64], at: i64, kind: i64) -> bool:
     """Whether the fields of a venue command lie in their ranges."""
     if kind == SET_STATE:
-        state = read_i64_le(records, at + STATE * 8)
-        return state >= ACTIVE and state <= SETTLEMENT_ONLY and _is_price(records, at, REFERENCE_PRICE)
+        state = words[at + STATE]
+        return state >= ACTIVE and state <= SETTLEMENT_ONLY and _is_price(words, at, REFERENCE_PRICE)
     if kind == UPDATE_PRICES:
-        return _is_price(records, at, MARK_PRICE) and _is_price(records, at, INDEX_PRICE)
+        return _is_price(words, at, MARK_PRICE) and _is_price(words, at, INDEX_PRICE)
     if kind == SET_POSITION:
-        account = read_i64_le(records, at + ACCOUNT_ID * 8)
-        position = read_i64_le(records, at + POSITION * 8)
+        account = words[at + ACCOUNT_ID]
+        position = words[at + POSITION]
         if account < 1 or account > MAX_ID:
             return False
         return position <= MAX_POSITION_LOTS and position >= -MAX_POSITION_LOTS
     if kind == CONFIGURE:
-        points = read_i64_le(records, at + BAND_BASIS_POINTS * 8)
-        kind_of_band = read_i64_le(records, at + BAND_REFERENCE * 8)
-        parts = read_i64_le(records, at + MAX_ICEBERG_PARTS * 8)
-        trailing = read_i64_le(records, at + MAX_TRAILING_ORDERS * 8)
+        points = words[at + BAND_BASIS_POINTS]
+        kind_of_band = words[at + BAND_REFERENCE]
+        parts = words[at + MAX_ICEBERG_PARTS]
+        trailing = words[at + MAX_TRAILING_ORDERS]
         if points < 0 or points > MAX_BASIS_POINTS or kind_of_band < 1 or kind_of_band > 4:
             return False
         if parts < 0 or parts > MOST_PARTS or trailing < 0 or trailing > MOST_PARTS:
             return False
-        return _is_price(records, at, REFERENCE_PRICE) and _is_price(records, at, MAX_OPEN_ORDERS)
+        return _is_price(words, at, REFERENCE_PRICE) and _is_price(words, at, MAX_OPEN_ORDERS)
     return True
 
 
-def _is_price(records: bytes, at: i64, word: i64) -> bool:
-    value = read_i64_le(records, at + word * 8)
+def _is_price(words: vec[i64], at: i64, word: i64) -> bool:
+    value = words[at + word]
     return value >= 0 and value <= MAX_PRICE_TICKS
 
 
@@ -393,13 +415,13 @@ def _set_position(market: Market, account_id: i64, position: i64) -> None:
     work_off(market)
 
 
-def _configure(market: Market, records: bytes, at: i64) -> None:
-    market.reference_price = read_i64_le(records, at + REFERENCE_PRICE * 8)
-    market.band_basis_points = read_i64_le(records, at + BAND_BASIS_POINTS * 8)
-    market.band_reference = read_i64_le(records, at + BAND_REFERENCE * 8)
-    market.max_open_orders = read_i64_le(records, at + MAX_OPEN_ORDERS * 8)
-    market.max_iceberg_parts = read_i64_le(records, at + MAX_ICEBERG_PARTS * 8)
-    market.max_trailing_orders = read_i64_le(records, at + MAX_TRAILING_ORDERS * 8)
+def _configure(market: Market, words: vec[i64], at: i64) -> None:
+    market.reference_price = words[at + REFERENCE_PRICE]
+    market.band_basis_points = words[at + BAND_BASIS_POINTS]
+    market.band_reference = words[at + BAND_REFERENCE]
+    market.max_open_orders = words[at + MAX_OPEN_ORDERS]
+    market.max_iceberg_parts = words[at + MAX_ICEBERG_PARTS]
+    market.max_trailing_orders = words[at + MAX_TRAILING_ORDERS]
     market.out.event(
         CONFIGURED | market.band_reference << EVENT_SMALL_SHIFT,
         market.reference_price,

@@ -30,10 +30,21 @@ class RowIndex:
             place = mixed & (self.low - 1)
         return place
 
+    def reserve(self, count: i64) -> None:
+        """Make room for `count` rows in an index that is still empty, so that adding them splits nothing."""
+        while self.low + self.low <= count:
+            self.low += self.low
+        if count > self.buckets:
+            self.buckets = count
+            self.heads = vec[i64]([0] * count)
+
     def find(self, table: vec[i64], ident: i64) -> i64:
         """The row of `ident` in `table`, or 0."""
-        heads = self.heads
-        row = heads[self.bucket(ident)]
+        mixed = ident ^ (ident >> 17)
+        place = mixed & (self.low + self.low - 1)  # as in `bucket`, without the call
+        if place >= self.buckets:
+            place = mixed & (self.low - 1)
+        row = self.heads[place]
         while row != 0 and table[row] != ident:
             row = table[row + 1]
         return row

@@ -41,7 +41,8 @@ MAX_TRAILING_ORDERS: Final = 10
 KIND_MASK: Final = 0xFF
 TERMS_SHIFT: Final = 8
 CONTINUES: Final = 1 << 25  # this record belongs to the same batch as the one before it
-HEAD_MASK: Final = (1 << 26) - 1  # every other bit is reserved
+EXTENDED: Final = 1 << 26  # SubmitOrder: the words from TRIGGER_PRICE on count; without it they say nothing
+HEAD_MASK: Final = (1 << 27) - 1  # every other bit is reserved
 
 # Terms: a head shifted right by TERMS_SHIFT; stored with the order and in snapshots.
 SIDE_MASK: Final = 3
@@ -58,6 +59,19 @@ SOURCE_MASK: Final = 3
 TRAIL_BASIS_POINTS: Final = 1 << 16
 TERMS_MASK: Final = (1 << 17) - 1
 HAS_EXTRA: Final = 1 << 17  # in snapshots only: eight more words follow
+
+# Kinds of commands, as numbered in domain.commands.CommandKind.
+UNKNOWN: Final = 0
+SUBMIT: Final = 1
+CANCEL: Final = 2
+CANCEL_ALL: Final = 3
+REDUCE: Final = 4
+AMEND: Final = 5
+SET_STATE: Final = 6
+UPDATE_PRICES: Final = 7
+ADVANCE_TIME: Final = 8
+SET_POSITION: Final = 9
+CONFIGURE: Final = 10
 
 # -- Events: 12 words --------------------------------------------------------------------------------
 EVENT_WORDS: Final = 12

@@ -49,9 +49,7 @@ def take_off(market: Market, row: i64, quantity: i64, reason: i64) -> None:
     orders[row + OPEN] = left
     book.count_open(terms, -quantity)
     account = book.accounts[(terms >> ACCOUNT_SHIFT) + ID]
-    market.out.reduced(
-        orders[row + ID], account, terms & SIDE_MASK, book.price(row), quantity, left, remains, reason
-    )
+    market.out.reduced(orders[row + ID], account, terms & SIDE_MASK, book.price(row), quantity, left, remains, reason)
 
 
 def upkeep(market: Market) -> None:

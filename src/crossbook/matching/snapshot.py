@@ -5,7 +5,7 @@ The content names no row: it is the same for every implementation, and its hash 
 
 import hashlib
 import zlib
-from typing import Final
+from typing import Final, final
 
 from crossbook.domain.errors import SnapshotError
 from crossbook.matching.book import (
@@ -15,6 +15,7 @@ from crossbook.matching.book import (
     ACCOUNT_WORDS,
     ASKS,
     BIDS,
+    COUNT,
     DISPLAY,
     DONE,
     EXPIRE,
@@ -34,16 +35,20 @@ from crossbook.matching.book import (
     ORDERS,
     OWNER,
     POSITION,
+    PREV,
     SIBLING,
     SOURCE,
+    TAIL,
     TERMS,
     TRAIL,
     TRAIL_NEXT,
     TRIGGER,
     VISIBLE,
     WAITING,
+    lengthen,
+    zeros,
 )
-from crossbook.matching.columns import append, i64, read_i64_le, vec
+from crossbook.matching.columns import append, i64, vec
 from crossbook.matching.ladder import BLOCK
 from crossbook.matching.layout import HAS_EXTRA, SIDE_MASK, TERMS_MASK
 from crossbook.matching.market import Market
@@ -55,6 +60,7 @@ FRAME_BYTES: Final = 24  # magic, length, checksum
 QUEUES: Final = 8
 PLAIN_WORDS: Final = 6
 EXTRA_CONTENT_WORDS: Final = 8
+WITH_EXTRA: Final = -1  # stands for the price of a waiting order until its extras are read
 
 
 def write(market: Market) -> bytes:
@@ -78,6 +84,7 @@ def content_of(market: Market) -> bytes:
     return words_to_bytes(words.column, words.count)
 
 
+@final
 class _Words:
     """A column that grows at its end."""
 
@@ -89,6 +96,13 @@ class _Words:
         """Add a word."""
         self.column = append(self.column, value)
         self.count += 1
+
+    def add_zeros(self, words: i64) -> i64:
+        """Add zeros to be filled in; gives the index of the first."""
+        start = self.count
+        self.column = lengthen(self.column, words)
+        self.count += words
+        return start
 
 
 def _write_market(market: Market, words: _Words) -> None:
@@ -118,28 +132,19 @@ def _write_market(market: Market, words: _Words) -> None:
 def _write_orders(market: Market, words: _Words) -> vec[i64]:
     """Write the eight queues; gives the ordinal of each order by its row number (row offset / ORDER_WORDS)."""
     book = market.book
-    sizes = words.count
-    for _ in range(i64(QUEUES)):
-        words.add(0)
-    ordinals = vec[i64]([0] * (len(book.orders) // ORDER_WORDS))
+    sizes = words.add_zeros(QUEUES)
+    ordinals = zeros(i64(len(book.orders)) // ORDER_WORDS)
     ordinal: i64 = 0
     family: i64 = BIDS
     while family < QUEUES:
-        ladder = book.ladder(family)
         before = ordinal
+        ladder = book.ladder(family)
         place = ladder.count - 1
         while place >= 0:
             block = ladder.blocks[place]
             slot = block * BLOCK + ladder.used[block] - 1
             while slot >= block * BLOCK:
-                level = ladder.rows[slot]
-                price = book.levels[level + LEVEL_PRICE]
-                row = book.levels[level + HEAD]
-                while row != 0:
-                    _write_order(market, words, row, price if family <= ASKS else -1)
-                    ordinals[row // ORDER_WORDS] = ordinal
-                    ordinal += 1
-                    row = book.orders[row + NEXT]
+                ordinal = _write_level(market, words, ladder.rows[slot], family, ordinals, ordinal)
                 slot -= 1
             place -= 1
         words.column[sizes + family] = ordinal - before
@@ -147,31 +152,72 @@ def _write_orders(market: Market, words: _Words) -> vec[i64]:
     return ordinals
 
 
-def _write_order(market: Market, words: _Words, row: i64, price: i64) -> None:
-    """Write one order; `price` is -1 for one that waits, whose price is with its extras."""
+def _write_level(market: Market, words: _Words, level: i64, family: i64, ordinals: vec[i64], ordinal: i64) -> i64:
+    """Write the orders of one level; gives the ordinal after its last."""
+    levels = market.book.levels
+    count = levels[level + COUNT]
+    orders = market.book.orders
+    rows = _chain(orders, levels[level + HEAD], levels[level + TAIL], count, PREV, NEXT)
+    price = levels[level + LEVEL_PRICE] if family <= ASKS else WITH_EXTRA
+    at = words.add_zeros(count * PLAIN_WORDS)
+    column = words.column
+    for row in rows:
+        ordinals[row // ORDER_WORDS] = ordinal
+        ordinal += 1
+        word = orders[row + TERMS]
+        column[at] = orders[row + ID]
+        column[at + 1] = (word >> ACCOUNT_SHIFT) // ACCOUNT_WORDS - 1
+        column[at + 2] = word & TERMS_MASK
+        column[at + 3] = price
+        column[at + 4] = orders[row + OPEN]
+        column[at + 5] = orders[row + DONE]
+        if orders[row + EXTRA] != 0 and _write_extra(market, words, row, at):
+            column = words.column
+            at += EXTRA_CONTENT_WORDS
+        at += PLAIN_WORDS
+    return ordinal
+
+
+def _chain(table: vec[i64], head: i64, tail: i64, count: i64, backward: i64, forward: i64) -> vec[i64]:
+    """The rows of a chain of known length, in order. Walked from both ends at once: half the waiting for memory."""
+    rows = zeros(count)
+    left: i64 = 0
+    right = count - 1
+    while left < right:
+        rows[left] = head
+        rows[right] = tail
+        head = table[head + forward]
+        tail = table[tail + backward]
+        left += 1
+        right -= 1
+    if left == right:
+        rows[left] = head
+    return rows
+
+
+def _write_extra(market: Market, words: _Words, row: i64, at: i64) -> bool:
+    """Complete the order written at word `at` from its extras; gives whether it needed the eight words more."""
     book = market.book
-    orders = book.orders
-    word = orders[row + TERMS]
-    terms = word & TERMS_MASK
-    extra = orders[row + EXTRA]
-    extended = extra != 0 and _has_content(book.extras, extra)
-    words.add(orders[row + ID])
-    words.add((word >> ACCOUNT_SHIFT) // ACCOUNT_WORDS - 1)
-    words.add(terms | HAS_EXTRA if extended else terms)
-    words.add(price if price >= 0 else book.extras[extra + LIMIT])
-    words.add(orders[row + OPEN])
-    words.add(orders[row + DONE])
-    if extended:
-        extras = book.extras
-        sibling = extras[extra + SIBLING]
-        words.add(extras[extra + VISIBLE] if extras[extra + DISPLAY] != 0 else 0)
-        words.add(extras[extra + DISPLAY])
-        words.add(extras[extra + GROUP])
-        words.add(extras[extra + EXPIRE])
-        words.add(extras[extra + TRIGGER])
-        words.add(extras[extra + TRAIL])
-        words.add(extras[extra + MARK])
-        words.add(orders[sibling + ID] if sibling != 0 else 0)
+    extras = book.extras
+    extra = book.orders[row + EXTRA]
+    if words.column[at + 3] == WITH_EXTRA:
+        words.column[at + 3] = extras[extra + LIMIT]
+    if not _has_content(extras, extra):
+        return False
+    words.column[at + 2] = words.column[at + 2] | HAS_EXTRA
+    words.add_zeros(EXTRA_CONTENT_WORDS)
+    column = words.column
+    sibling = extras[extra + SIBLING]
+    at += PLAIN_WORDS
+    column[at] = extras[extra + VISIBLE] if extras[extra + DISPLAY] != 0 else 0
+    column[at + 1] = extras[extra + DISPLAY]
+    column[at + 2] = extras[extra + GROUP]
+    column[at + 3] = extras[extra + EXPIRE]
+    column[at + 4] = extras[extra + TRIGGER]
+    column[at + 5] = extras[extra + TRAIL]
+    column[at + 6] = extras[extra + MARK]
+    column[at + 7] = book.orders[sibling + ID] if sibling != 0 else 0
+    return True
 
 
 def _has_content(extras: vec[i64], extra: i64) -> bool:
@@ -185,11 +231,15 @@ def _write_lists(market: Market, words: _Words, ordinals: vec[i64]) -> None:
     book = market.book
     account: i64 = ACCOUNT_WORDS
     while account < len(book.accounts):
-        words.add(book.accounts[account + ORDERS])
-        row = book.accounts[account + FIRST]
-        while row != 0:
-            words.add(ordinals[row // ORDER_WORDS])
-            row = book.orders[row + ACCOUNT_NEXT]
+        count = book.accounts[account + ORDERS]
+        first = book.accounts[account + FIRST]
+        rows = _chain(book.orders, first, book.accounts[account + LAST], count, ACCOUNT_PREV, ACCOUNT_NEXT)
+        words.add(count)
+        at = words.add_zeros(count)
+        column = words.column
+        for row in rows:
+            column[at] = ordinals[row // ORDER_WORDS]
+            at += 1
         account += ACCOUNT_WORDS
     source: i64 = 1
     while source <= 3:
@@ -237,23 +287,24 @@ def read(data: bytes) -> Market:
         raise SnapshotError("impossible snapshot: its parts do not fit together") from error
 
 
+@final
 class _Reader:
     """Walks over the words of a content."""
 
     def __init__(self, content: bytes) -> None:
-        self.content = content
+        self.words: vec[i64] = vec[i64](memoryview(content).cast("q"))
         self.at: i64 = 0
 
     def word(self) -> i64:
         """The next word."""
-        value = read_i64_le(self.content, self.at)
-        self.at += 8
+        value = self.words[self.at]
+        self.at += 1
         return value
 
     def size(self) -> i64:
         """The next word as a count of things, each of at least one word, that must still follow."""
         value = self.word()
-        if value < 0 or value > len(self.content) - self.at:
+        if value < 0 or value > len(self.words) - self.at:
             raise SnapshotError(f"impossible snapshot: a count of {value}")
         return value
 
@@ -273,7 +324,7 @@ def _read_content(content: bytes) -> Market:
     rows = _read_orders(market, reader, account_count, siblings)
     _pair(market, siblings)
     _read_lists(market, reader, rows)
-    if reader.at != len(content):
+    if reader.at != len(reader.words):
         raise SnapshotError("impossible snapshot: words left over")
     return market
 
@@ -301,8 +352,12 @@ def _read_orders(market: Market, reader: _Reader, account_count: i64, siblings: 
     """Read the eight queues; gives the row of each ordinal. Fills `siblings` with rows and sibling ids."""
     book = market.book
     sizes = vec[i64]()
+    total: i64 = 0
     for _ in range(i64(QUEUES)):
-        sizes = append(sizes, reader.size())
+        size = reader.size()
+        sizes = append(sizes, size)
+        total += size
+    book.order_ids.reserve(total)
     rows = vec[i64]()
     family: i64 = BIDS
     while family < QUEUES:
@@ -315,9 +370,9 @@ def _read_orders(market: Market, reader: _Reader, account_count: i64, siblings: 
             price = reader.word()
             open_ = reader.word()
             done = reader.word()
-            if place < 0 or place >= account_count or book.order_ids.find(book.orders, ident) != 0:
+            if place < 0 or place >= account_count or book.is_live(ident):
                 raise SnapshotError(f"impossible snapshot: order {ident} of no account, or twice")
-            row = book.enter(ident, (place + 1) * ACCOUNT_WORDS, terms & TERMS_MASK, open_)
+            row = book.make_order(ident, (place + 1) * ACCOUNT_WORDS, terms & TERMS_MASK, open_)
             book.orders[row + DONE] = done
             if terms & HAS_EXTRA:
                 _read_extra(market, reader, row, price, siblings)
@@ -405,19 +460,11 @@ def _row_at(reader: _Reader, rows: vec[i64]) -> i64:
 
 
 def _relink(market: Market, reader: _Reader, rows: vec[i64], account: i64, count: i64) -> None:
-    """Put an account's orders, entered in the order of the book, back in order of acceptance."""
+    """Link an account's orders in order of acceptance."""
     book = market.book
     orders = book.orders
-    before: i64 = 0
     for _ in range(count):
         row = _row_at(reader, rows)
         if orders[row + TERMS] >> ACCOUNT_SHIFT != account:
             raise SnapshotError("impossible snapshot: an order in another account's list")
-        orders[row + ACCOUNT_PREV] = before
-        orders[row + ACCOUNT_NEXT] = 0
-        if before == 0:
-            book.accounts[account + FIRST] = row
-        else:
-            orders[before + ACCOUNT_NEXT] = row
-        before = row
-    book.accounts[account + LAST] = before
+        book.link(row, account)

@@ -44,11 +44,13 @@ from crossbook.matching.layout import (
     EVENT_SMALL_SHIFT,
     PREVENTED,
     REDUCE_ONLY,
+    RESTED,
     SIDE_MASK,
     STP_MASK,
     STP_SHIFT,
     TIF_MASK,
     TIF_SHIFT,
+    TRADE,
     TYPE_MASK,
     TYPE_SHIFT,
 )
@@ -91,6 +93,8 @@ def take(market: Market) -> i64:
     mode = terms >> STP_SHIFT & STP_MASK
     while market.taker_open > 0:
         level = ladder.best
+        if market.taker_budget == 0:
+            return BUDGET_STOP
         if level == 0:
             return NO_LIQUIDITY
         price = levels[level + LEVEL_PRICE]
@@ -158,8 +162,8 @@ def take(market: Market) -> i64:
             market.first_trade_price = price
         market.last_price = price
         market.trades += 1
-        market.out.trade(
-            side << EVENT_SIDE_SHIFT,
+        market.out.event(
+            TRADE | side << EVENT_SIDE_SHIFT,
             market.trades,
             price,
             quantity,
@@ -314,9 +318,9 @@ def rest(market: Market) -> None:
     price = market.taker_price
     level = book.level_at(BIDS if side == 1 else ASKS, price)
     book.join(row, level, shown)
-    market.out.rested(
-        market.taker_id, book.accounts[market.taker_account + ID], side, price, market.taker_open, shown
-    )
+    account_id = book.accounts[market.taker_account + ID]
+    rested = RESTED | side << EVENT_SIDE_SHIFT
+    market.out.event(rested, market.taker_id, account_id, price, market.taker_open, shown, 0, 0, 0, 0)
     if terms & REDUCE_ONLY:
         market.touch(market.taker_account)
 

@@ -108,7 +108,6 @@ def look(market: Market, source: i64, price: i64) -> None:
     if price == 0:
         return
     _trail(market, source, price)
-    book = market.book
     rising = WAITING + 2 * (source - 1)
     _fire(market, rising, price)
     _fire(market, rising + 1, price)

@@ -5,7 +5,6 @@ from typing import Final, final
 
 from crossbook.matching.columns import append, i64, vec
 from crossbook.matching.layout import (
-    ACCEPTED,
     AMENDED,
     CANCELLED,
     EVENT_FLAG_SHIFT,
@@ -17,8 +16,6 @@ from crossbook.matching.layout import (
     REDUCED,
     REJECTED,
     REPLENISHED,
-    RESTED,
-    TRADE,
 )
 
 FIRST_EVENTS: Final = 4096
@@ -42,9 +39,7 @@ class EventWriter:
         self.sequence: i64 = 0
         self.index: i64 = 0
 
-    def event(
-        self, head: i64, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64
-    ) -> None:
+    def event(self, head: i64, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64) -> None:
         """Write one event: its head and its nine own words, 0 where it has fewer."""
         at = self.count
         if at + EVENT_WORDS > len(self.words):
@@ -65,21 +60,11 @@ class EventWriter:
         self.count = at + EVENT_WORDS
         self.index += 1
 
-    def accepted(self, order: i64, account: i64, side: i64, kind: i64, quantity: i64, price: i64) -> None:
-        """OrderAccepted."""
-        self.event(
-            ACCEPTED | side << EVENT_SIDE_SHIFT | kind << EVENT_SMALL_SHIFT, order, account, quantity, price, 0, 0, 0, 0, 0
-        )
-
     def rejected(self, command: i64, order: i64, account: i64, reason: i64) -> None:
         """CommandRejected."""
         self.event(
             REJECTED | command << EVENT_SMALL_SHIFT | reason << EVENT_REASON_SHIFT, order, account, 0, 0, 0, 0, 0, 0, 0
         )
-
-    def rested(self, order: i64, account: i64, side: i64, price: i64, open_: i64, visible: i64) -> None:
-        """OrderRested."""
-        self.event(RESTED | side << EVENT_SIDE_SHIFT, order, account, price, open_, visible, 0, 0, 0, 0)
 
     def replenished(self, order: i64, account: i64, side: i64, price: i64, open_: i64, visible: i64) -> None:
         """OrderReplenished."""
@@ -94,24 +79,6 @@ class EventWriter:
             order, account, price, open_, visible, trigger, 0, 0, 0,
         )  # fmt: skip
 
-    def trade(
-        self,
-        flags: i64,
-        number: i64,
-        price: i64,
-        quantity: i64,
-        maker: i64,
-        maker_account: i64,
-        maker_open: i64,
-        taker: i64,
-        taker_account: i64,
-        taker_open: i64,
-    ) -> None:
-        """Trade; `flags` hold the taker's side and the auction flag, in place."""
-        self.event(
-            TRADE | flags, number, price, quantity, maker, maker_account, maker_open, taker, taker_account, taker_open
-        )
-
     def reduced(
         self, order: i64, account: i64, side: i64, price: i64, quantity: i64, open_: i64, visible: i64, reason: i64
     ) -> None:
@@ -124,12 +91,19 @@ class EventWriter:
     def cancelled(self, order: i64, account: i64, side: i64, price: i64, open_: i64, reason: i64) -> None:
         """OrderCancelled."""
         self.event(
-            CANCELLED | side << EVENT_SIDE_SHIFT | reason << EVENT_REASON_SHIFT, order, account, price, open_, 0, 0, 0, 0, 0
+            CANCELLED | side << EVENT_SIDE_SHIFT | reason << EVENT_REASON_SHIFT,
+            order,
+            account,
+            price,
+            open_,
+            0,
+            0,
+            0,
+            0,
+            0,
         )
 
-    def expired(
-        self, order: i64, account: i64, side: i64, price: i64, open_: i64, reason: i64, unspent: i64
-    ) -> None:
+    def expired(self, order: i64, account: i64, side: i64, price: i64, open_: i64, reason: i64, unspent: i64) -> None:
         """OrderExpired."""
         self.event(
             EXPIRED | side << EVENT_SIDE_SHIFT | reason << EVENT_REASON_SHIFT,
@@ -142,4 +116,3 @@ class EventWriter:
         for _ in range(i64(len(words))):
             words = append(words, 0)
         self.words = words
-
