@@ -27,6 +27,7 @@ ALLOWED_STANDARD_LIBRARY = frozenset(
         "bisect",
         "collections",
         "copy",
+        "copyreg",
         "dataclasses",
         "enum",
         "functools",

@@ -16,9 +16,7 @@ class SourceFirst:
     """A meta path finder that gives `crossbook.*` modules from source, never compiled."""
 
     @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """The source spec of a `crossbook` module, or None to leave it to the usual finders."""
         if not name.startswith("crossbook.") or path is None:
             return None

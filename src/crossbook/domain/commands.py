@@ -18,6 +18,7 @@ from crossbook.domain.orders import (
     Side,
     TimeInForce,
 )
+from crossbook.domain.records import make_copyable
 
 COMMAND_VERSION: Final = 1
 """Version of the command vocabulary; it rises whenever the meaning of a stored command would change."""
@@ -209,3 +210,20 @@ class Batch:
 
 
 Command = SingleCommand | Batch
+
+COMMAND_TYPES: Final = (
+    SubmitOrder,
+    CancelOrder,
+    CancelAll,
+    ReduceOrder,
+    AmendOrder,
+    SetMarketState,
+    UpdatePrices,
+    AdvanceTime,
+    SetPosition,
+    ConfigureMarket,
+    Batch,
+)
+"""Every command class."""
+
+make_copyable(COMMAND_TYPES)

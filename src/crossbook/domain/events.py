@@ -20,7 +20,7 @@ from crossbook.domain.orders import (
     SelfTradePrevention,
     Side,
 )
-from crossbook.domain.records import initialise_without_compiler
+from crossbook.domain.records import initialise_without_compiler, make_copyable
 
 EVENT_VERSION: Final = 1
 """Version of the event vocabulary; it rises whenever the meaning of a stored event would change."""
@@ -90,7 +90,7 @@ class CommandRejected:
 
 @dataclass(frozen=True, init=False)
 class OrderRested:
-    """What is left of an order joined the end of the queue at its price. `visible_lots` is what the public book shows."""
+    """What is left of an order joined the queue at its price. `visible_lots` is what the public book shows."""
 
     sequence: int
     index: int
@@ -301,7 +301,7 @@ class OrderReplenished:
 
 @dataclass(frozen=True, init=False)
 class OrderAmended:
-    """An order was changed. When it lost its place it left the book, and may trade and rest anew in the events that follow."""
+    """An order was changed. Without its place it left the book, and may trade and rest in the events that follow."""
 
     sequence: int
     index: int
@@ -468,7 +468,10 @@ class OrdersCancelled:
 
 @dataclass(frozen=True, init=False)
 class AuctionUncrossed:
-    """An auction matched `volume_lots` at one price. `imbalance_lots` is demand less supply there; price 0 means nothing crossed."""
+    """An auction matched `volume_lots` at one price; price 0 means that nothing crossed.
+
+    `imbalance_lots` is demand less supply at that price, before it was matched.
+    """
 
     sequence: int
     index: int
@@ -632,5 +635,6 @@ EVENT_TYPES: Final = (
 )
 """Every event class; its place, from 1, is its number in records."""
 
+make_copyable(EVENT_TYPES)
 if __file__.endswith(".py"):
     initialise_without_compiler(EVENT_TYPES)

@@ -64,7 +64,6 @@ from crossbook.matching.layout import (
     CANCELLED,
     COMMAND_WORDS,
     CONFIGURE,
-    CONFIGURED,
     CONTINUES,
     DISPLAY,
     EVENT_FLAG_SHIFT,
@@ -114,6 +113,7 @@ from crossbook.matching.layout import (
     TIF_MASK,
     TIF_SHIFT,
     TIME_MS,
+    TRADE,
     TRADE_GROUP,
     TRAIL,
     TRAIL_BASIS_POINTS,
@@ -279,6 +279,7 @@ def decode(words: vec[i64], count: i64) -> list[Event]:
 
 
 def _decode_one(words: vec[i64], at: i64) -> Event:
+    """One event; the common ones are looked for first."""
     head = words[at]
     kind = head & KIND_MASK
     sequence = words[at + 1]
@@ -286,50 +287,61 @@ def _decode_one(words: vec[i64], at: i64) -> Event:
     a = words[at + 3]
     b = words[at + 4]
     c = words[at + 5]
-    if kind == POSITION_SET:
-        return PositionSet(sequence, index, a, b)
-    if kind == PRICES_UPDATED:
-        return PricesUpdated(sequence, index, a, b)
-    if kind == ORDERS_CANCELLED:
-        return OrdersCancelled(sequence, index, a, b)
-    if kind == UNCROSSED:
-        return AuctionUncrossed(sequence, index, a, b, c)
-    small = head >> EVENT_SMALL_SHIFT & SMALL_MASK
-    if kind == STATE_CHANGED:
-        state = head >> EVENT_SMALL2_SHIFT & SMALL_MASK
-        return StateChanged(sequence, index, STATES[small], STATES[state])
-    if kind == REJECTED:
-        reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
-        return CommandRejected(sequence, index, COMMAND_KINDS[small], a, b, reason)
     d = words[at + 6]
-    e = words[at + 7]
-    if kind == CONFIGURED:
-        return MarketConfigured(sequence, index, a, b, BAND_REFERENCES[small], c, d, e)
     side = SIDES[head >> EVENT_SIDE_SHIFT & SIDE_MASK]
     if kind == ACCEPTED:
-        return OrderAccepted(sequence, index, a, b, side, TYPES[small], c, d)
+        return OrderAccepted(sequence, index, a, b, side, TYPES[head >> EVENT_SMALL_SHIFT & SMALL_MASK], c, d)
+    if kind == CANCELLED:
+        return OrderCancelled(sequence, index, a, b, side, c, d, REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK])
+    e = words[at + 7]
     if kind == RESTED:
         return OrderRested(sequence, index, a, b, side, c, d, e)
-    if kind == CANCELLED:
-        reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
-        return OrderCancelled(sequence, index, a, b, side, c, d, reason)
     if kind == EXPIRED:
         reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
         return OrderExpired(sequence, index, a, b, side, c, d, reason, e)
+    f = words[at + 8]
+    flagged = head >> EVENT_FLAG_SHIFT & 1 == 1
+    if kind == AMENDED:
+        return OrderAmended(sequence, index, a, b, side, c, d, e, f, flagged)
+    g = words[at + 9]
+    h = words[at + 10]
+    if kind == TRADE:
+        return Trade(sequence, index, a, b, c, side, d, e, f, g, h, words[at + 11], flagged)
+    small = head >> EVENT_SMALL_SHIFT & SMALL_MASK
+    if kind == PREVENTED:
+        return TradePrevented(sequence, index, MODES[small], a, b, side, c, d, e, f, g, h, flagged)
+    if kind == REJECTED:
+        reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
+        return CommandRejected(sequence, index, COMMAND_KINDS[small], a, b, reason)
+    if kind == REDUCED:
+        reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
+        return OrderReduced(sequence, index, a, b, side, c, d, e, f, reason)
     if kind == REPLENISHED:
         return OrderReplenished(sequence, index, a, b, side, c, d, e)
     if kind == TRIGGERED:
         return OrderTriggered(sequence, index, a, b, side, SOURCES[small], c, d)
-    f = words[at + 8]
-    if kind == REDUCED:
-        reason = REASONS[head >> EVENT_REASON_SHIFT & REASON_MASK]
-        return OrderReduced(sequence, index, a, b, side, c, d, e, f, reason)
-    g = words[at + 9]
-    flagged = head >> EVENT_FLAG_SHIFT & 1 == 1
-    if kind == AMENDED:
-        return OrderAmended(sequence, index, a, b, side, c, d, e, f, flagged)
-    h = words[at + 10]
-    if kind == PREVENTED:
-        return TradePrevented(sequence, index, MODES[small], a, b, side, c, d, e, f, g, h, flagged)
-    i = words[at + 11]
-    return Trade(sequence, index, a, b, c, side, d, e, f, g, h, i, flagged)
+    return _decode_market_event(words, at)
+
+
+def _decode_market_event(words: vec[i64], at: i64) -> Event:
+    """An event of the market rather than of an order."""
+    head = words[at]
+    kind = head & KIND_MASK
+    sequence = words[at + 1]
+    index = words[at + 2]
+    a = words[at + 3]
+    b = words[at + 4]
+    c = words[at + 5]
+    small = head >> EVENT_SMALL_SHIFT & SMALL_MASK
+    if kind == ORDERS_CANCELLED:
+        return OrdersCancelled(sequence, index, a, b)
+    if kind == UNCROSSED:
+        return AuctionUncrossed(sequence, index, a, b, c)
+    if kind == STATE_CHANGED:
+        state = head >> EVENT_SMALL2_SHIFT & SMALL_MASK
+        return StateChanged(sequence, index, STATES[small], STATES[state])
+    if kind == PRICES_UPDATED:
+        return PricesUpdated(sequence, index, a, b)
+    if kind == POSITION_SET:
+        return PositionSet(sequence, index, a, b)
+    return MarketConfigured(sequence, index, a, b, BAND_REFERENCES[small], c, words[at + 6], words[at + 7])
