@@ -30,6 +30,7 @@ ALLOWED_STANDARD_LIBRARY = frozenset(
         "copyreg",
         "dataclasses",
         "enum",
+        "fractions",
         "functools",
         "hashlib",
         "heapq",

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from crossbook.domain.orders import MAX_ID, MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SIDE_LOTS, MAX_TIME_MS
+from crossbook.domain.orders import (
+    MAX_ID,
+    MAX_POSITION_LOTS,
+    MAX_PRICE_TICKS,
+    MAX_QUANTITY_LOTS,
+    MAX_SIDE_LOTS,
+    MAX_TIME_MS,
+)
 from crossbook.matching import band
 from crossbook.matching.book import (
     ACCOUNT_NEXT,
@@ -18,6 +25,7 @@ from crossbook.matching.book import (
     LEVEL,
     LIMIT,
     OPEN,
+    POSITION,
     SOURCE,
     TERMS,
     TOTAL,
@@ -34,6 +42,7 @@ from crossbook.matching.entry import (
     INVALID_TRIGGER,
     MALFORMED_COMMAND,
     MARKET_POST_ONLY,
+    POSITION_LIMIT,
     TOO_MANY_ICEBERG_PARTS,
     refused_by_closed_state,
 )
@@ -219,8 +228,11 @@ def _larger_refusal(market: Market, row: i64, left: i64) -> i64:
     display = book.extras[extra + DISPLAY]  # row 0, nobody, shows 0
     if display != 0 and (left + display - 1) // display > market.max_iceberg_parts:
         return TOO_MANY_ICEBERG_PARTS
-    buying = book.orders[row + TERMS] & SIDE_MASK == 1
-    side_lots = book.buy_lots if buying else book.sell_lots
+    terms = book.orders[row + TERMS]
+    position = book.accounts[(terms >> ACCOUNT_SHIFT) + POSITION]
+    if position > MAX_POSITION_LOTS or position < -MAX_POSITION_LOTS:
+        return POSITION_LIMIT
+    side_lots = book.buy_lots if terms & SIDE_MASK == 1 else book.sell_lots
     return BOOK_FULL if side_lots + growth > MAX_SIDE_LOTS else 0
 
 

@@ -66,6 +66,7 @@ from crossbook.matching.layout import (
     CONFIGURE,
     CONTINUES,
     DISPLAY,
+    EVENT_BYTES,
     EVENT_FLAG_SHIFT,
     EVENT_REASON_SHIFT,
     EVENT_SIDE_SHIFT,
@@ -124,7 +125,7 @@ from crossbook.matching.layout import (
     UNCROSSED,
     UPDATE_PRICES,
 )
-from crossbook.matching.writer import INTERPRETED
+from crossbook.matching.writer import INTERPRETED, words_to_bytes
 
 # Enumeration members by number; the entry at 0 only fills the place of a number that never occurs.
 SIDES: Final[list[Side]] = [Side.BUY, *Side]
@@ -156,10 +157,24 @@ def encode(command: Command) -> vec[i64]:
             words = zeros(COMMAND_WORDS)
             _fill(words, 0, command)
         if INTERPRETED:
-            array("q", words)  # compiled, a column takes nothing but whole numbers of 64 bits
-    except (TypeError, OverflowError, ValueError) as error:
+            _check_types(command, words)
+    except (TypeError, AttributeError, OverflowError, ValueError) as error:
         raise MalformedCommand(f"{type(command).__name__}: {error}") from error
     return words
+
+
+def _check_types(command: Command, words: vec[i64]) -> None:
+    """Refuse from source what the compiled dataclasses and columns refuse by themselves."""
+    array("q", words)  # whole numbers of 64 bits
+    for member in command.commands if isinstance(command, Batch) else (command,):
+        if isinstance(member, SubmitOrder):
+            for value in (member.post_only, member.reduce_only, member.trail_in_basis_points):
+                if value is not True and value is not False:
+                    raise TypeError(f"{value!r} is no bool")
+            array("q", (member.side, member.type, member.time_in_force))
+            array("q", (member.self_trade_prevention, member.trigger_source))
+        elif isinstance(member, CancelAll) and member.side is not None:
+            array("q", (member.side,))
 
 
 def _fill(words: vec[i64], at: i64, command: SingleCommand) -> None:
@@ -276,6 +291,20 @@ def decode(words: vec[i64], count: i64) -> list[Event]:
         events.append(_decode_one(words, at))
         at += EVENT_WORDS
     return events
+
+
+def decode_records(records: bytes) -> list[Event]:
+    """The events in event records. Raises MalformedCommand for bytes that are no whole number of records."""
+    if len(records) % EVENT_BYTES != 0:
+        raise MalformedCommand(f"{len(records)} bytes are no whole number of event records")
+    words = vec[i64](memoryview(records).cast("q"))
+    return decode(words, len(words))
+
+
+def encode_records(command: Command) -> bytes:
+    """The records of a command, as a log stores them. Raises MalformedCommand for a field that no word can hold."""
+    words = encode(command)
+    return words_to_bytes(words, len(words))
 
 
 def _decode_one(words: vec[i64], at: i64) -> Event:

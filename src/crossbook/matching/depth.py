@@ -5,9 +5,11 @@ The only place that turns events into level changes; docs/matching.md, section 7
 
 import zlib
 from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from crossbook.domain.errors import SnapshotError
 from crossbook.domain.events import (
     Event,
     OrderAmended,
@@ -20,8 +22,17 @@ from crossbook.domain.events import (
     TradePrevented,
 )
 from crossbook.domain.orders import Side
+from crossbook.matching.layout import HAS_EXTRA
 
 CHECKSUM_LEVELS: Final = 10
+
+# The parts of a snapshot that the public book is made of; docs/matching.md, section 8.
+_MAGIC: Final = b"CROSSBK1"
+_FRAME_BYTES: Final = 24
+_MARKET_WORDS: Final = 14
+_QUEUES: Final = 8
+_PLAIN_WORDS: Final = 6
+_EXTRA_WORDS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -50,12 +61,35 @@ class _Level:
 
 
 class DepthBook:
-    """The book of one market as others see it. It starts empty and takes every event of the market in order."""
+    """The book of one market as others see it.
+
+    It starts empty, or as a snapshot shows it, and takes every event of the market from there on, in order.
+    """
 
     def __init__(self) -> None:
         self._orders: dict[int, _Shown] = {}
         self._levels: dict[Side, dict[int, _Level]] = {side: {} for side in Side}
         self._prices_ticks: dict[Side, list[int]] = {side: [] for side in Side}  # ascending
+
+    @classmethod
+    def of_snapshot(cls, snapshot: bytes) -> "DepthBook":
+        """The book that an engine's `snapshot` holds: what its resting orders show.
+
+        Only the frame is checked, not whether an engine could have written the content: `Engine.restore`
+        does that. Raises SnapshotError for bytes that are torn, altered or of another version.
+        """
+        words = _content_words(snapshot)
+        at = _MARKET_WORDS + 1 + 2 * words[_MARKET_WORDS]
+        bids, asks = words[at], words[at + 1]
+        book = cls()
+        for order_id, order in _resting(words, at + _QUEUES, bids, asks):
+            book._orders[order_id] = order
+            level = book._levels[order.side].setdefault(order.price_ticks, _Level())
+            level.visible_lots += order.visible_lots
+            level.orders += 1
+        for side in Side:
+            book._prices_ticks[side] = sorted(book._levels[side])
+        return book
 
     def apply(self, event: Event) -> list[BookDelta]:
         """Take one event and give the levels that it changed, one delta each; two at most."""
@@ -137,3 +171,27 @@ class DepthBook:
             del levels[price_ticks]
             del prices_ticks[bisect_left(prices_ticks, price_ticks)]
         return BookDelta(side, price_ticks, level.visible_lots, level.orders)
+
+
+def _content_words(snapshot: bytes) -> Sequence[int]:
+    """The words of a snapshot's content. Raises SnapshotError unless its frame fits."""
+    content = snapshot[16:-8]
+    length = int.from_bytes(snapshot[8:16], "little")
+    if len(snapshot) < _FRAME_BYTES or snapshot[:8] != _MAGIC or length != len(content) or length % 8 != 0:
+        raise SnapshotError("not a whole snapshot of this version")
+    if zlib.crc32(content).to_bytes(8, "little") != snapshot[-8:]:
+        raise SnapshotError("altered snapshot: the checksum does not match")
+    return memoryview(content).cast("q").tolist()
+
+
+def _resting(words: Sequence[int], at: int, bids: int, asks: int) -> Iterator[tuple[int, _Shown]]:
+    """Ids and shown parts of the orders at word `at`: first `bids` buys, then `asks` sells."""
+    for ordinal in range(bids + asks):
+        order_id, _, terms, price_ticks, open_lots, _ = words[at : at + _PLAIN_WORDS]
+        at += _PLAIN_WORDS
+        visible_lots = open_lots
+        if terms & HAS_EXTRA:
+            shown_lots, display_lots = words[at : at + 2]
+            visible_lots = shown_lots if display_lots else open_lots
+            at += _EXTRA_WORDS
+        yield order_id, _Shown(Side.BUY if ordinal < bids else Side.SELL, price_ticks, visible_lots)

@@ -164,6 +164,8 @@ class Engine:
         """Refuse records whose sequences are not the next ones, before anything is applied."""
         size: i64 = len(words)
         sequence = self.market.sequence
+        if size > 0 and words[0] & CONTINUES:
+            raise SequenceError("the first record of a call continues a batch that is not there")
         at: i64 = 0
         while at < size:
             if words[at] & CONTINUES == 0:

@@ -191,6 +191,7 @@ def _change(market: Market, order: Order, price_ticks: int, open_lots: int) -> C
     if added_lots > 0:
         iceberg = order.display_lots != 0
         yield iceberg and _too_many_parts(market, open_lots, order.display_lots), Reason.TOO_MANY_ICEBERG_PARTS
+        yield abs(order.account.position_lots) > MAX_POSITION_LOTS, Reason.POSITION_LIMIT
         yield market.side_lots(order.side) + added_lots > MAX_SIDE_LOTS, Reason.BOOK_FULL
     if order.resting and not order.keeps_place(price_ticks, open_lots):
         moved = price_ticks != order.price_ticks

@@ -1,0 +1,112 @@
+"""Deposits and withdrawals: money in from outside and out again, each one journal."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from crossbook.application.admission import Balance, Books, PositionRow
+from crossbook.application.errors import InsufficientFunds, InvalidOrder
+from crossbook.application.markets import Market, Markets
+from crossbook.application.marks import Marks
+from crossbook.domain import ledger
+from crossbook.domain.instruments import InstrumentKind
+from crossbook.domain.ledger import Journal, LedgerType
+from crossbook.domain.margin import (
+    equity_units,
+    held_orders_units,
+    position_margin_units,
+    withdrawable_units,
+)
+
+
+class WallClock(Protocol):
+    """Tells the time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+
+class FundsStore(Protocol):
+    """Where money moves. `crossbook.storage.funds` is one."""
+
+    async def move(
+        self, account_id: int, kind: LedgerType, decide: Callable[[Books, dict[str, int]], Journal], now_ms: int
+    ) -> dict[str, Balance]:
+        """Read the account's rows under lock, post what `decide` makes of them and the asset ids, commit.
+
+        Returns the account's balances by asset name. Raises what `decide` raises, having done nothing.
+        """
+        ...
+
+    async def assets(self) -> dict[str, int]:
+        """The decimals of every asset, by name."""
+        ...
+
+
+class Funds:
+    """The use cases that move money across the venue's border."""
+
+    def __init__(self, store: FundsStore, markets: Markets, marks: Marks, clock: WallClock) -> None:
+        self._store = store
+        self._markets = markets
+        self._marks = marks
+        self._clock = clock
+
+    async def decimals_of(self, asset: str) -> int:
+        """How many decimals an asset has. Raises InvalidOrder for an asset that is not known."""
+        assets = await self._store.assets()
+        if asset not in assets:
+            raise InvalidOrder("asset", f"must be one of {', '.join(sorted(assets))}")
+        return assets[asset]
+
+    async def deposit(self, account_id: int, asset: str, amount_units: int) -> Balance:
+        """Add money from outside; gives the new balance. Raises InvalidOrder unless the amount is positive."""
+        _require_positive(amount_units)
+
+        def decide(books: Books, asset_ids: dict[str, int]) -> Journal:
+            return ledger.deposit(account_id, asset, amount_units)
+
+        balances = await self._store.move(account_id, LedgerType.DEPOSIT, decide, self._clock.now_ms())
+        return balances[asset]
+
+    async def withdraw(self, account_id: int, asset: str, amount_units: int) -> Balance:
+        """Send money outside; gives the new balance. Raises InvalidOrder and InsufficientFunds."""
+        _require_positive(amount_units)
+
+        def decide(books: Books, asset_ids: dict[str, int]) -> Journal:
+            available = self.withdrawable(books, account_id, asset_ids[asset])
+            if amount_units > available:
+                raise InsufficientFunds(asset, amount_units, available)
+            return ledger.withdrawal(account_id, asset, amount_units)
+
+        balances = await self._store.move(account_id, LedgerType.WITHDRAW, decide, self._clock.now_ms())
+        return balances[asset]
+
+    def withdrawable(self, books: Books, account_id: int, asset_id: int) -> int:
+        """What may leave of an asset (3.1): wallet and equity, less all margin; for spot assets what is not held."""
+        balance = books.balances.get((account_id, asset_id), Balance())
+        free = balance.total_units - balance.held_units
+        unrealised = positions = orders = reserve = value = 0
+        for market, row in self._perpetuals(books, account_id, asset_id):
+            mark = self._marks.mark_ticks(market.number) or 1
+            notional = market.instrument.notional_units(mark, row.margin.position_lots)
+            unrealised += notional - row.cost_units
+            value += abs(notional)
+            positions += position_margin_units(market.instrument, row.margin, mark)
+            orders += held_orders_units(market.instrument, row.margin, mark) - row.margin.fee_reserve_units
+            reserve += row.margin.fee_reserve_units
+        return withdrawable_units(free, equity_units(free, unrealised), positions, orders, reserve, value)
+
+    def _perpetuals(self, books: Books, account_id: int, asset_id: int) -> list[tuple[Market, PositionRow]]:
+        rows = []
+        for market in self._markets:
+            row = books.positions.get((account_id, market.number))
+            perpetual = market.instrument.kind is InstrumentKind.PERPETUAL
+            if row is not None and perpetual and market.quote_asset_id == asset_id:
+                rows.append((market, row))
+        return rows
+
+
+def _require_positive(amount_units: int) -> None:
+    if amount_units <= 0:
+        raise InvalidOrder("amount", "must be more than 0")

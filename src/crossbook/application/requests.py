@@ -1,0 +1,83 @@
+"""What a dialect asks of the order desk: plain values, already in ticks, lots and units."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+
+from crossbook.domain.commands import SingleCommand
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.orders import OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """One order to enter. Fields as in `domain.commands.SubmitOrder`; `market_id` is the market's number.
+
+    `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
+    worst price at which it may trade. `leverage` counts for perpetuals only.
+    """
+
+    account_id: int
+    market_id: int
+    side: Side
+    type: OrderType
+    quantity_lots: int
+    price_ticks: int = 0
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+    leverage: int = 1
+    budget: int = 0
+    display_quantity_lots: int = 0
+    trigger_price_ticks: int = 0
+    trigger_source: PriceSource = PriceSource.LAST
+    trail: int = 0
+    trail_in_basis_points: bool = False
+    oco_order_id: int = 0
+    trade_group: int = 0
+    expire_time_ms: int = 0
+    client_order_id: str | None = None
+
+    def fingerprint(self) -> bytes:
+        """32 bytes that differ when anything of the order differs: tells a repeat from another order."""
+        return hashlib.sha256(repr(astuple(self)).encode()).digest()
+
+
+@dataclass(frozen=True)
+class PlacedOrder:
+    """What became of a new order. `repeated` says that it was entered before, under the same client id."""
+
+    order_id: int
+    market_id: int
+    status: OrderStatus
+    created_at_ms: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class CancelRequest:
+    """Cancel one order of an account."""
+
+    account_id: int
+    order_id: int
+
+
+@dataclass(frozen=True)
+class CancelAllRequest:
+    """Cancel every live order of an account, in one market or in all (`market_id` 0)."""
+
+    account_id: int
+    market_id: int = 0
+    side: Side | None = None
+
+
+@dataclass(frozen=True)
+class SystemRequest:
+    """Commands of the venue itself for one market. Each is made from its sequence and time."""
+
+    market_id: int
+    makers: tuple[Callable[[int, int], SingleCommand], ...]
+
+
+Request = NewOrder | CancelRequest | CancelAllRequest | SystemRequest

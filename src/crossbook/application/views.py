@@ -1,0 +1,86 @@
+"""What the venue answers about orders, fills, positions and balances: stored values, before any dialect's words."""
+
+from dataclasses import dataclass
+
+from crossbook.domain.errors import Reason
+from crossbook.domain.fees import LiquidityRole
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.orders import OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True)
+class OrderDetails:
+    """One order as its owner sees it. Ticks, lots and units of the market's quote asset."""
+
+    order_id: int
+    account_id: int
+    market_id: int
+    client_order_id: str | None
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    post_only: bool
+    reduce_only: bool
+    leverage: int
+    quantity_lots: int
+    price_ticks: int
+    trigger_price_ticks: int
+    expire_time_ms: int
+    status: OrderStatus
+    reason: Reason
+    open_lots: int
+    filled_lots: int
+    filled_notional_units: int
+    held_units: int
+    created_at_ms: int
+    updated_at_ms: int
+
+
+@dataclass(frozen=True)
+class FillDetails:
+    """One side of one trade."""
+
+    fill_id: int
+    trade_id: int
+    order_id: int
+    account_id: int
+    market_id: int
+    side: Side
+    role: LiquidityRole
+    price_ticks: int
+    quantity_lots: int
+    notional_units: int
+    fee_units: int
+    realised_pnl_units: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True)
+class PositionDetails:
+    """One account's row in one perpetual market."""
+
+    account_id: int
+    market_id: int
+    position_lots: int
+    cost_units: int
+    realised_pnl_units: int
+    leverage: int
+
+
+@dataclass(frozen=True)
+class BalanceDetails:
+    """One account's amount of one asset. For a margin asset, what margin ties up is not in `held_units`."""
+
+    account_id: int
+    asset: str
+    decimals: int
+    total_units: int
+    held_units: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list: at most `limit` rows older than the row of id `before` (0 for the newest)."""
+
+    limit: int
+    before: int = 0

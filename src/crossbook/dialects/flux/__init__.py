@@ -1,0 +1,1 @@
+"""The Flux dialect: perpetual futures over JSON, at the root of the address."""

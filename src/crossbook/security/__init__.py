@@ -1,0 +1,1 @@
+"""Passwords, tokens, and keeping secrets out of what is written down."""

@@ -1,0 +1,1 @@
+"""The HTTP server around the dialects: the door that every request passes, limits, health and metrics."""

@@ -1,0 +1,415 @@
+"""Every setting of the venue, in one frozen class.
+
+A value comes from the first that gives one: the command line, the environment, the settings file (TOML),
+the default. An unknown name is refused, never ignored: a setting that is misspelled must not leave a
+venue running on a default. `docs/settings.md` is made from this class: `python -m crossbook.settings_page`.
+"""
+
+# ruff: noqa: RUF009 - `setting` declares a field, as `dataclasses.field` does
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from crossbook.domain.errors import CrossbookError
+from crossbook.logs import LogFormat, LogLevel
+from crossbook.security.signing_secret import SHORTEST_SECRET_BYTES, weakness_of
+from crossbook.settings_fields import PREFIX, Secrecy, Setting, setting, settings_of
+
+FILE_NAME: Final = PREFIX + "SETTINGS_FILE"
+"""The environment's name of the settings file."""
+OTHER_NAMES: Final = (FILE_NAME, PREFIX + "INTERPRETED", PREFIX + "PURE")
+"""Names with the prefix that are no settings: the file, and two switches of the build."""
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_DATABASE_SCHEMES: Final = ("postgresql", "postgres")
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+class RuntimeMode(StrEnum):
+    """What a process brings with it."""
+
+    EMBEDDED = "embedded"
+    """Everything in one process: PostgreSQL, streams, workers, bots, demo users."""
+    PRODUCTION = "production"
+    """Nothing of its own: database, streams and secret are given from outside."""
+
+
+class SettingsError(CrossbookError, ValueError):
+    """Settings that no venue may start with. `problems` are all that were found, a sentence each, no secrets."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings:
+    """The settings in force. Raises SettingsError for values that do not fit, alone or together."""
+
+    # -- The venue -----------------------------------------------------------------------------------
+    runtime_mode: RuntimeMode = setting(
+        RuntimeMode.EMBEDDED,
+        "Venue",
+        "`embedded` brings its own PostgreSQL and streams. `production` starts nothing of its own, and needs"
+        " DATABASE_URL, REDIS_URL and JWT_SECRET.",
+        bare_name=True,
+    )
+    host: str = setting("127.0.0.1", "Venue", "The address to listen on. `0.0.0.0` is every address of the machine.")
+    port: int = setting(8000, "Venue", "The port to listen on; 0 takes a free one.", least=0, most=65_535)
+    data_dir: Path = setting(
+        Path("data"),
+        "Venue",
+        "The folder of the embedded database, its secret and `demo.json`, from the working folder. Not used in"
+        " production.",
+    )
+    shutdown_timeout_ms: int = setting(
+        4_000, "Venue", "How long a stop may take before what still runs is cut off.", least=100, most=600_000
+    )
+    seed: int = setting(1, "Venue", "Bots with the same seed take the same decisions.", least=0, most=2**63 - 1)
+    demo: bool = setting(True, "Venue", "Create the demo markets and users. Never in production.", in_production=False)
+    bots: bool = setting(True, "Venue", "Let bots trade the demo markets. Never in production.", in_production=False)
+    bot_interval_ms: int = setting(
+        250, "Venue", "How often each bot looks at its market and acts.", least=1, most=3_600_000
+    )
+
+    # -- Database ------------------------------------------------------------------------------------
+    database_url: str | None = setting(
+        None,
+        "Database",
+        "The PostgreSQL server, `postgresql://user:password@host:port/name`. Without one, the embedded mode starts"
+        " its own.",
+        secrecy=Secrecy.SECRET_IN_URL,
+        bare_name=True,
+    )
+    database_pool_min: int = setting(2, "Database", "Connections that are kept open.", least=0, most=1_000)
+    database_pool_max: int = setting(10, "Database", "Connections at most, for each process.", least=1, most=1_000)
+    database_connect_timeout_ms: int = setting(
+        5_000, "Database", "How long to wait for a connection before the answer is 503.", least=1, most=600_000
+    )
+    statement_timeout_ms: int = setting(
+        10_000, "Database", "How long one statement may run before the server ends it.", least=1, most=600_000
+    )
+
+    # -- Streams -------------------------------------------------------------------------------------
+    redis_url: str | None = setting(
+        None,
+        "Streams",
+        "The Redis or Valkey server of the streams, `redis://:password@host:port/0`. Without one, the embedded mode"
+        " carries them inside the process.",
+        secrecy=Secrecy.SECRET_IN_URL,
+        bare_name=True,
+    )
+    redis_pool_max: int = setting(16, "Streams", "Connections at most, for each process.", least=1, most=1_000)
+    redis_timeout_ms: int = setting(
+        2_000, "Streams", "How long to wait for an answer of Redis before trying again.", least=1, most=600_000
+    )
+
+    # -- Sign-in -------------------------------------------------------------------------------------
+    jwt_secret: str | None = setting(
+        None,
+        "Sign-in",
+        f"Signs the tokens (HS256): at least {SHORTEST_SECRET_BYTES} random bytes. Without one, the embedded mode"
+        " makes its own and keeps it in the data folder. Production refuses demo secrets.",
+        secrecy=Secrecy.SECRET,
+        bare_name=True,
+    )
+    jwt_expiry_s: int = setting(86_400, "Sign-in", "How long a token is valid.", least=60, most=31_536_000)
+    password_threads: int = setting(
+        2, "Sign-in", "Passwords that are hashed at once; each takes 32 MiB of memory while it is.", least=1, most=64
+    )
+    logins_per_minute: int = setting(
+        10, "Sign-in", "Login attempts for each e-mail, and for each address; 0 for no limit.", least=0, most=1_000_000
+    )
+    registrations_per_minute: int = setting(
+        30, "Sign-in", "New users and guests for each address; 0 for no limit.", least=0, most=1_000_000
+    )
+
+    # -- Limits --------------------------------------------------------------------------------------
+    orders_per_s: int = setting(
+        100,
+        "Limits",
+        "New and changed orders for each key, over time; every order of a batch counts. 0 for no limit.",
+        least=0,
+        most=1_000_000,
+    )
+    orders_burst: int = setting(200, "Limits", "New and changed orders for each key at once.", least=1, most=1_000_000)
+    cancels_per_s: int = setting(
+        200,
+        "Limits",
+        "Cancels for each key, over time: a budget of their own, so that one can always get out. 0 for no limit.",
+        least=0,
+        most=1_000_000,
+    )
+    cancels_burst: int = setting(400, "Limits", "Cancels for each key at once.", least=1, most=1_000_000)
+    reads_per_s: int = setting(
+        100, "Limits", "Every other request for each key, over time; 0 for no limit.", least=0, most=1_000_000
+    )
+    reads_burst: int = setting(400, "Limits", "Every other request for each key at once.", least=1, most=1_000_000)
+    address_per_s: int = setting(
+        1_000,
+        "Limits",
+        "Requests of any kind for each address, over time; 0 for no limit.",
+        least=0,
+        most=1_000_000,
+    )
+    address_burst: int = setting(
+        2_000, "Limits", "Requests of any kind for each address at once.", least=1, most=1_000_000
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Limits",
+        "Addresses or networks of proxies whose `X-Forwarded-For` is believed. Without them, all behind a proxy"
+        " share one address's limits.",
+    )
+    body_limit_bytes: int = setting(
+        65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
+    )
+    json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
+    order_batch_limit: int = setting(100, "Limits", "Orders in one batch request.", least=1, most=10_000)
+
+    # -- Workers -------------------------------------------------------------------------------------
+    commit_batch_limit: int = setting(
+        256, "Workers", "Requests that are accepted in one transaction at most.", least=1, most=10_000
+    )
+    commit_queue_limit: int = setting(
+        10_000,
+        "Workers",
+        "Requests that may wait to be accepted; above it the answer is 503 with Retry-After.",
+        least=1,
+        most=1_000_000,
+    )
+    settle_batch_limit: int = setting(
+        1_000, "Workers", "Commands that are settled in one transaction at most.", least=1, most=100_000
+    )
+    snapshot_every_commands: int = setting(
+        20_000,
+        "Workers",
+        "A market's book is saved after so many commands, and at shutdown; a start replays the rest.",
+        least=1,
+        most=100_000_000,
+    )
+    lease_ms: int = setting(
+        5_000,
+        "Workers",
+        "How long a matcher holds a market without renewing: a standby takes over after it.",
+        least=500,
+        most=600_000,
+    )
+    market_data_interval_ms: int = setting(
+        50, "Workers", "How often changes of a book are published.", least=1, most=60_000
+    )
+    ready_lag_limit_ms: int = setting(
+        5_000, "Workers", "How old the oldest unsettled command may be before `/ready` says no.", least=1, most=600_000
+    )
+
+    # -- Logs ----------------------------------------------------------------------------------------
+    log_level: LogLevel = setting(LogLevel.INFO, "Logs", "From which weight on events are written.")
+    log_format: LogFormat = setting(
+        LogFormat.AUTO,
+        "Logs",
+        "`auto` writes text on a terminal and JSON elsewhere.",
+        in_production=LogFormat.JSON,
+    )
+
+    def __post_init__(self) -> None:
+        problems = list(_problems_of_values(self)) or list(_problems_together(self))
+        if problems:
+            raise SettingsError(problems)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.masked().items())})"
+
+    @property
+    def production(self) -> bool:
+        """Whether nothing embedded may be started."""
+        return self.runtime_mode is RuntimeMode.PRODUCTION
+
+    def masked(self) -> dict[str, str]:
+        """Every setting by name, as text without secrets; "" for one that is not set."""
+        return {item.name: item.shown(getattr(self, item.name)) for item in all_settings()}
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """The settings in force, and by name where each comes from, such as "environment: CROSSBOOK_PORT"."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """Every setting there is, in the order of its declaration."""
+    return settings_of(Settings)
+
+
+# -- Loading -----------------------------------------------------------------------------------------
+def load(
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    overrides: Mapping[str, object] = _NOTHING,
+) -> LoadedSettings:
+    """The settings of this process.
+
+    `environment` is the process's own unless given. `file` is the one that FILE_NAME names in it, if any.
+    `overrides` come from the command line, by the names of fields; None means not given. A value that is
+    empty in the environment counts as not given.
+    Raises SettingsError with everything that is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    if file is None and environment.get(FILE_NAME):
+        file = Path(environment[FILE_NAME]).expanduser()
+    found = _Found()
+    found.take_overrides(overrides)
+    found.take_environment(environment)
+    found.take_file(file)
+    return found.settled()
+
+
+class _Found:
+    """Values and problems, while the sources are read from the strongest to the weakest."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._origins: dict[str, str] = {}
+        self._problems: list[str] = []
+
+    def take_overrides(self, overrides: Mapping[str, object]) -> None:
+        known = {item.name for item in all_settings()}
+        for name, value in overrides.items():
+            if name not in known:
+                self._problems.append(unknown_name(name, known))
+            elif value is not None:
+                self._keep(name, value, "command line")
+
+    def take_environment(self, environment: Mapping[str, str]) -> None:
+        known = [name for item in all_settings() for name in item.environment_names]
+        for name in sorted(environment):
+            if name.upper().startswith(PREFIX) and name not in known and name not in OTHER_NAMES:
+                self._problems.append(unknown_name(name, [*known, FILE_NAME]))
+        for item in all_settings():
+            given = [name for name in item.environment_names if environment.get(name, "").strip()]
+            if len({environment[name] for name in given}) > 1:
+                self._problems.append(f"{' and '.join(given)} differ; set one of them.")
+            elif given:
+                self._take(item, item.from_text, environment[given[0]], f"environment: {given[0]}")
+
+    def take_file(self, file: Path | None) -> None:
+        if file is None:
+            return
+        table = self._table_in(file)
+        by_name = {item.name: item for item in all_settings()}
+        for name, value in table.items():
+            if name in by_name:
+                self._take(by_name[name], by_name[name].from_file, value, f"file: {name}")
+            else:
+                self._problems.append(f"{file}: {unknown_name(name, by_name)}")
+
+    def settled(self) -> LoadedSettings:
+        production = self._values.get("runtime_mode") is RuntimeMode.PRODUCTION
+        for item in all_settings():
+            self._keep(item.name, item.default_for(production), "default")
+        if self._problems:
+            raise SettingsError(self._problems)
+        return LoadedSettings(Settings(**self._values), MappingProxyType(self._origins))
+
+    def _table_in(self, file: Path) -> Mapping[str, object]:
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            self._problems.append(f"The settings file {file} can not be read: {error.strerror}.")
+        except UnicodeDecodeError:
+            self._problems.append(f"The settings file {file} is not UTF-8.")
+        except tomllib.TOMLDecodeError as error:
+            self._problems.append(f"The settings file {file} is not TOML: {error}.")
+        return {}
+
+    def _take(self, item: Setting, read: Any, raw: object, origin: str) -> None:
+        try:
+            self._keep(item.name, read(raw), origin)
+        except ValueError as error:
+            self._problems.append(f"{origin.partition(': ')[2]} {error}.")
+
+    def _keep(self, name: str, value: object, origin: str) -> None:
+        if name not in self._values:
+            self._values[name] = value
+            self._origins[name] = origin
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """The sentence that refuses `name` and names the nearest of `known`."""
+    by_upper = {other.upper(): other for other in known}
+    nearest = difflib.get_close_matches(name.upper(), by_upper, n=1, cutoff=0.0)[0]
+    return f"{name} is no setting; did you mean {by_upper[nearest]}?"
+
+
+# -- Rules -------------------------------------------------------------------------------------------
+def _problems_of_values(settings: Settings) -> Iterator[str]:
+    for item in all_settings():
+        if fault := item.fault_of(getattr(settings, item.name)):
+            yield f"{item.name} {fault}."
+
+
+def _problems_together(settings: Settings) -> Iterator[str]:
+    if not settings.host.strip():
+        yield "host must name an address to listen on."
+    if settings.database_pool_min > settings.database_pool_max:
+        yield "database_pool_min must not be above database_pool_max."
+    yield from _problems_of_url("DATABASE_URL", settings.database_url, _DATABASE_SCHEMES)
+    yield from _problems_of_url("REDIS_URL", settings.redis_url, _REDIS_SCHEMES)
+    yield from _problems_of_proxies(settings.trusted_proxies)
+    yield from _problems_of_secret(settings)
+    if settings.production:
+        yield from _problems_in_production(settings)
+
+
+def _problems_of_url(name: str, url: str | None, schemes: tuple[str, ...]) -> Iterator[str]:
+    """A URL may hold a password: no problem repeats it."""
+    if url is None:
+        return
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        yield f"{name} can not be read as a URL."
+        return
+    if scheme not in schemes:
+        yield f"{name} must begin with {schemes[0]}://."
+
+
+def _problems_of_proxies(proxies: tuple[str, ...]) -> Iterator[str]:
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            yield f"trusted_proxies must be addresses or networks such as 10.0.0.0/8, not {proxy!r}."
+
+
+def _problems_of_secret(settings: Settings) -> Iterator[str]:
+    """The embedded venue takes a demo secret, but no short one: HS256 does not."""
+    if settings.jwt_secret is None:
+        return
+    short = len(settings.jwt_secret.encode(errors="replace")) < SHORTEST_SECRET_BYTES
+    weakness = weakness_of(settings.jwt_secret)
+    if weakness and (short or settings.production):
+        yield f"JWT_SECRET {weakness}. Make one with: openssl rand -base64 48"
+
+
+def _problems_in_production(settings: Settings) -> Iterator[str]:
+    needed = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "JWT_SECRET": settings.jwt_secret,
+    }
+    yield from (f"{name} is not set, and production needs it." for name, value in needed.items() if not value)
+    for name, wanted in (("bots", settings.bots), ("demo", settings.demo)):
+        if wanted:
+            yield f"{name} must be false in production."

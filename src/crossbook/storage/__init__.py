@@ -1,0 +1,1 @@
+"""PostgreSQL, the only store: the server, the way to it, its schema, and one module per aggregate."""

@@ -1,0 +1,254 @@
+"""The statements of admission: read a batch's accounts under lock, and write what it admitted.
+
+Locks are taken in the order that the whole venue keeps: balances, positions, then the counters of the
+log. Statements are set-based: their number does not grow with the batch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from crossbook.application.admission import AdmittedOrder, Balance, Books, CommandMaker, KnownOrder, Needs, PositionRow
+from crossbook.application.errors import StoreRefused
+from crossbook.domain.commands import COMMAND_VERSION
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.margin import MarginRow
+from crossbook.matching.codec import encode_records
+from crossbook.storage import commands_log
+from crossbook.storage.commands_log import LoggedCommand
+from crossbook.storage.database import Database, Row, Transaction, columns
+from crossbook.storage.errors import ConstraintViolated, TransactionConflict
+
+ATTEMPTS: Final = 5
+"""How often a batch that met another transaction is tried again before it fails."""
+
+
+class AdmissionStore:
+    """Makes admitted requests durable in PostgreSQL: the port of `crossbook.application.desk`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+        """Read, decide and write in one transaction; see the port. Raises StoreRefused and StorageError."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._database.transaction() as transaction:
+                    books = await _read(transaction, needs)
+                    answers = decide(books)
+                    await write(transaction, books, now_ms)
+                return answers
+            except TransactionConflict:
+                if attempt == ATTEMPTS:
+                    raise
+            except ConstraintViolated as error:
+                # Two processes met over one client id: the second look finds the other's order.
+                if error.constraint != "orders_one_by_client_id" or attempt > 1:
+                    raise StoreRefused(error.constraint) from error
+        raise AssertionError("the last attempt returns or raises")
+
+
+async def _read(transaction: Transaction, needs: Needs) -> Books:
+    books = Books()
+    if needs.accounts:
+        books.balances = await read_balances(transaction, needs.accounts)
+        books.positions = await read_positions(transaction, needs.accounts)
+    books.by_client_id = await read_by_client_id(transaction, needs.client_ids)
+    books.by_id = await read_by_id(transaction, needs.order_ids)
+    books.live = await read_live(transaction, needs.clearing_accounts)
+    return books
+
+
+async def read_balances(transaction: Transaction, accounts: Sequence[int]) -> dict[tuple[int, int], Balance]:
+    """The balances of the accounts, locked until the transaction ends."""
+    rows = await transaction.rows(
+        """
+        SELECT account_id, asset_id, total_units, held_units FROM balances
+        WHERE account_id = ANY ($1::bigint[]) ORDER BY account_id, asset_id FOR NO KEY UPDATE
+        """,
+        accounts,
+    )
+    return {(row[0], row[1]): Balance(row[2], row[3]) for row in rows}
+
+
+async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> dict[tuple[int, int], PositionRow]:
+    """The margin rows of the accounts, locked until the transaction ends."""
+    rows = await transaction.rows(
+        """
+        SELECT account_id, market_id, leverage, position_lots, open_buy_lots, open_buy_notional_units,
+            open_sell_lots, open_sell_notional_units, fee_reserve_units, cost_units
+        FROM positions WHERE account_id = ANY ($1::bigint[]) ORDER BY account_id, market_id FOR NO KEY UPDATE
+        """,
+        accounts,
+    )
+    return {
+        (row[0], row[1]): PositionRow(
+            MarginRow(row[2], row[3], row[4], int(row[5]), row[6], int(row[7]), row[8]), row[9]
+        )
+        for row in rows
+    }
+
+
+_KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash"
+
+
+async def read_by_client_id(
+    transaction: Transaction, wanted: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], KnownOrder]:
+    """The orders that have these client ids, by account and client id."""
+    if not wanted:
+        return {}
+    rows = await transaction.rows(
+        f"""
+        SELECT {_KNOWN}, client_order_id FROM orders
+        JOIN unnest($1::bigint[], $2::text[]) AS wanted (account_id, client_order_id)
+        USING (account_id, client_order_id)
+        """,  # noqa: S608
+        *columns(wanted, 2),
+    )
+    return {(row[1], row[6]): _known(row) for row in rows}
+
+
+async def read_by_id(transaction: Transaction, order_ids: Sequence[int]) -> dict[int, KnownOrder]:
+    """The orders of these ids."""
+    if not order_ids:
+        return {}
+    rows = await transaction.rows(f"SELECT {_KNOWN} FROM orders WHERE order_id = ANY ($1::bigint[])", order_ids)  # noqa: S608
+    return {row[0]: _known(row) for row in rows}
+
+
+async def read_live(transaction: Transaction, accounts: Sequence[int]) -> dict[int, list[KnownOrder]]:
+    """The live orders of the accounts, oldest first."""
+    if not accounts:
+        return {}
+    rows = await transaction.rows(
+        f"SELECT {_KNOWN} FROM orders WHERE account_id = ANY ($1::bigint[]) AND is_live ORDER BY order_id",  # noqa: S608
+        accounts,
+    )
+    live: dict[int, list[KnownOrder]] = {}
+    for row in rows:
+        live.setdefault(row[1], []).append(_known(row))
+    return live
+
+
+def _known(row: Row) -> KnownOrder:
+    return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5])
+
+
+async def write(transaction: Transaction, books: Books, now_ms: int) -> None:
+    """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names."""
+    await _write_balances(transaction, books)
+    await _write_positions(transaction, books)
+    sequences = await _write_commands(transaction, books.commands, now_ms)
+    await _write_orders(transaction, [(sequences[index], order) for index, order in books.orders], now_ms)
+
+
+async def _write_balances(transaction: Transaction, books: Books) -> None:
+    if not books.touched_balances:
+        return
+    rows = [(*key, books.balances[key].held_units) for key in sorted(books.touched_balances)]
+    await transaction.execute(
+        """
+        UPDATE balances SET held_units = changed.held_units
+        FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS changed (account_id, asset_id, held_units)
+        WHERE balances.account_id = changed.account_id AND balances.asset_id = changed.asset_id
+        """,
+        *columns(rows, 3),
+    )
+
+
+async def _write_positions(transaction: Transaction, books: Books) -> None:
+    if not books.touched_positions:
+        return
+    rows = []
+    for key in sorted(books.touched_positions):
+        row = books.positions[key].margin
+        sums = (row.buy_lots, row.buy_notional_units, row.sell_lots, row.sell_notional_units, row.fee_reserve_units)
+        rows.append((*key, *sums, row.leverage))
+    await transaction.execute(
+        """
+        INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
+            open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
+        SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::numeric[],
+            $5::bigint[], $6::numeric[], $7::bigint[], $8::smallint[])
+        ON CONFLICT (account_id, market_id) DO UPDATE SET
+            open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
+            open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
+            fee_reserve_units = excluded.fee_reserve_units, leverage = excluded.leverage
+        """,
+        *columns(rows, 8),
+    )
+
+
+async def _write_commands(
+    transaction: Transaction, commands: Sequence[tuple[int, CommandMaker]], now_ms: int
+) -> list[int]:
+    """Log the commands; gives the sequence of each."""
+    counts: dict[int, int] = {}
+    for market_id, _ in commands:
+        counts[market_id] = counts.get(market_id, 0) + 1
+    if not counts:
+        return []
+    following = await commands_log.take_sequences(transaction, counts)
+    sequences = []
+    logged = []
+    for market_id, make in commands:
+        sequence = following[market_id]
+        following[market_id] += 1
+        sequences.append(sequence)
+        record = encode_records(make(sequence, now_ms))
+        logged.append(LoggedCommand(market_id, sequence, record, now_ms, COMMAND_VERSION))
+    await commands_log.append(transaction, logged)
+    return sequences
+
+
+async def _write_orders(transaction: Transaction, orders: Sequence[tuple[int, AdmittedOrder]], now_ms: int) -> None:
+    if not orders:
+        return
+    rows = [
+        (
+            admitted.order_id,
+            order.account_id,
+            order.market_id,
+            sequence,
+            order.client_order_id,
+            admitted.fingerprint,
+            order.side,
+            order.type,
+            order.time_in_force,
+            order.post_only,
+            order.reduce_only,
+            order.self_trade_prevention,
+            order.leverage,
+            order.quantity_lots,
+            order.price_ticks,
+            order.budget,
+            order.display_quantity_lots,
+            order.trigger_price_ticks,
+            order.trigger_source,
+            order.trail,
+            order.trail_in_basis_points,
+            order.oco_order_id,
+            order.trade_group,
+            order.expire_time_ms,
+            order.quantity_lots,
+            admitted.held_units,
+            now_ms,
+            now_ms,
+        )
+        for sequence, admitted in orders
+        for order in (admitted.order,)
+    ]
+    await transaction.execute(
+        """
+        INSERT INTO orders (order_id, account_id, market_id, sequence, client_order_id, request_hash, side, type,
+            time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
+            display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
+            trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bytea[],
+            $7::smallint[], $8::smallint[], $9::smallint[], $10::boolean[], $11::boolean[], $12::smallint[],
+            $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
+            $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
+            $27::bigint[], $28::bigint[])
+        """,
+        *columns(rows, 28),
+    )

@@ -1,0 +1,116 @@
+"""Reads for the API: by plain SQL, along an index, never at a cost that grows with history."""
+
+from typing import Any
+
+from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, Page, PositionDetails
+from crossbook.domain.errors import Reason
+from crossbook.domain.fees import LiquidityRole
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.orders import MAX_ID, OrderType, Side, TimeInForce
+from crossbook.storage.database import Database, Row
+
+_ORDER = """
+    SELECT order_id, account_id, market_id, client_order_id, side, type, time_in_force, post_only, reduce_only,
+        leverage, quantity_lots, price_ticks, trigger_price_ticks, expire_time_ms, status, reason, open_lots,
+        filled_lots, filled_notional_units, held_units, created_at_ms, updated_at_ms
+    FROM orders
+"""
+_FILL = """
+    SELECT fill_id, trade_id, order_id, account_id, market_id, side, role, price_ticks, quantity_lots, notional_units,
+        fee_units, realised_pnl_units, created_at_ms
+    FROM fills
+"""
+
+
+class Queries:
+    """What has been stored, as the API gives it out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def order(self, account_id: int, order_id: int) -> OrderDetails | None:
+        """An order of the account, or None; another account's order is None too."""
+        rows = await self._rows(f"{_ORDER} WHERE order_id = $1 AND account_id = $2", order_id, account_id)
+        return _order(rows[0]) if rows else None
+
+    async def order_by_client_id(self, account_id: int, client_order_id: str) -> OrderDetails | None:
+        """The order that the account gave this client id, or None."""
+        statement = f"{_ORDER} WHERE account_id = $1 AND client_order_id = $2"
+        rows = await self._rows(statement, account_id, client_order_id)
+        return _order(rows[0]) if rows else None
+
+    async def orders(
+        self, account_id: int, page: Page, market_id: int = 0, status: OrderStatus | None = None
+    ) -> list[OrderDetails]:
+        """The account's orders, newest first, of one market or all, of one status or all."""
+        live = "" if status is None else "AND is_live" if status.is_live else "AND NOT is_live"
+        rows = await self._rows(
+            f"""
+            {_ORDER} WHERE account_id = $1 AND order_id < $2 {live}
+            AND ($3 = 0 OR market_id = $3) AND ($4 = 0 OR status = $4)
+            ORDER BY order_id DESC LIMIT $5
+            """,
+            account_id,
+            page.before or MAX_ID,
+            market_id,
+            status or 0,
+            page.limit,
+        )
+        return [_order(row) for row in rows]
+
+    async def fills(self, account_id: int, page: Page, market_id: int = 0, order_id: int = 0) -> list[FillDetails]:
+        """The account's fills, newest first, of one market or all, of one order or all."""
+        rows = await self._rows(
+            f"""
+            {_FILL} WHERE account_id = $1 AND fill_id < $2
+            AND ($3 = 0 OR market_id = $3) AND ($4 = 0 OR order_id = $4)
+            ORDER BY fill_id DESC LIMIT $5
+            """,
+            account_id,
+            page.before or MAX_ID,
+            market_id,
+            order_id,
+            page.limit,
+        )
+        return [_fill(row) for row in rows]
+
+    async def positions(self, account_id: int) -> list[PositionDetails]:
+        """The account's rows in perpetual markets, lowest market number first."""
+        rows = await self._rows(
+            """
+            SELECT account_id, market_id, position_lots, cost_units, realised_pnl_units, leverage
+            FROM positions WHERE account_id = $1 ORDER BY market_id
+            """,
+            account_id,
+        )
+        return [PositionDetails(*row) for row in rows]
+
+    async def balances(self, account_id: int) -> list[BalanceDetails]:
+        """The account's balances by asset name."""
+        rows = await self._rows(
+            """
+            SELECT account_id, name, decimals, total_units, held_units
+            FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
+            """,
+            account_id,
+        )
+        return [BalanceDetails(*row) for row in rows]
+
+    async def _rows(self, statement: str, *values: object) -> list[Row]:
+        async with self._database.snapshot() as transaction:
+            rows: list[Row] = await transaction.rows(statement, *values)
+            return rows
+
+
+def _order(row: Row) -> OrderDetails:
+    values: list[Any] = list(row.values())
+    values[4:7] = Side(row["side"]), OrderType(row["type"]), TimeInForce(row["time_in_force"])
+    values[14:16] = OrderStatus(row["status"]), Reason(row["reason"])
+    values[18] = int(row["filled_notional_units"])
+    return OrderDetails(*values)
+
+
+def _fill(row: Row) -> FillDetails:
+    values: list[Any] = list(row.values())
+    values[5:7] = Side(row["side"]), LiquidityRole(row["role"])
+    return FillDetails(*values)
