@@ -27,7 +27,8 @@ from crossbook.domain.margin import InsufficientMargin
 from crossbook.domain.money import Step
 from crossbook.domain.orders import OrderType, Side, TimeInForce
 from crossbook.matching import Engine
-from crossbook.storage import commands_log, markets as market_statements
+from crossbook.storage import commands_log
+from crossbook.storage import markets as market_statements
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.database import Database
 from crossbook.storage.funds import FundsStore
@@ -68,9 +69,7 @@ class Venue:
 
     async def trader(self, usdc: int) -> int:
         """A new account with this much USDC."""
-        user = await self.users.create(
-            UserKind.GUEST, 1, email=None, password_hash=None, name="", scopes=frozenset()
-        )
+        user = await self.users.create(UserKind.GUEST, 1, email=None, password_hash=None, name="", scopes=frozenset())
         if usdc:
             await self.funds.deposit(user.account_id, "USDC", usdc * UNIT)
         return user.account_id
@@ -203,7 +202,14 @@ def test_a_bad_order_never_fails_its_neighbours(database_url: str) -> None:
         rich, poor = await venue.trader(100_000), await venue.trader(1)
         good = venue.buy(rich)
         answers = await venue.desk.submit_many(
-            [good, venue.buy(poor), replace(good, market_id=99), replace(good, quantity_lots=0), replace(good, leverage=21), good]
+            [
+                good,
+                venue.buy(poor),
+                replace(good, market_id=99),
+                replace(good, quantity_lots=0),
+                replace(good, leverage=21),
+                good,
+            ]
         )
         kinds = [type(answer) for answer in answers]
         assert kinds == [PlacedOrder, InsufficientMargin, MarketNotFound, InvalidOrder, InvalidOrder, PlacedOrder]

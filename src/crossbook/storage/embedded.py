@@ -319,7 +319,8 @@ class EmbeddedPostgres:
                 raise EmbeddedServerError(f"an earlier server (process {servers[0]}) still works in {self.cluster}")
             postmaster = self._postmaster()
             if not asked and postmaster is not None and postmaster[0] in servers:
-                os.kill(postmaster[0], signal.SIGINT)
+                with suppress(ProcessLookupError):  # it may end by itself between the two looks
+                    os.kill(postmaster[0], signal.SIGINT)
                 asked = True
             time.sleep(POLL_S)
         postmaster = self._postmaster()

@@ -22,6 +22,10 @@ async def put_asset(transaction: Transaction, asset: Asset, *, is_margin_asset: 
         asset.is_stablecoin,
         is_margin_asset,
     )
+    if is_margin_asset:  # an asset becomes one with the first perpetual that is settled in it, and stays one
+        await transaction.execute(
+            "UPDATE assets SET is_margin_asset = true WHERE name = $1 AND NOT is_margin_asset", asset.name
+        )
     row = await transaction.row("SELECT asset_id, decimals FROM assets WHERE name = $1", asset.name)
     if row is None or row["decimals"] != asset.decimals:
         raise ValueError(f"asset {asset.name} is stored with other terms")

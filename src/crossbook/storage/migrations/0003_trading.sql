@@ -291,7 +291,7 @@ COMMENT ON COLUMN fills.side IS 'Side of this half of the trade: 1 buy, 2 sell.'
 COMMENT ON COLUMN fills.fill_id IS 'Rising; the cursor of lists.';
 COMMENT ON COLUMN fills.order_id IS 'The order that traded.';
 COMMENT ON COLUMN fills.account_id IS 'Its owner.';
-COMMENT ON COLUMN fills.role IS 'LiquidityRole: 1 maker, 2 taker. In an auction nobody takes: the buyer stands as the taker.';
+COMMENT ON COLUMN fills.role IS 'LiquidityRole: 1 maker, 2 taker. In an auction nobody takes: both sides are makers.';
 COMMENT ON COLUMN fills.price_ticks IS 'The price: the maker''s.';
 COMMENT ON COLUMN fills.quantity_lots IS 'What traded.';
 COMMENT ON COLUMN fills.notional_units IS 'Price times quantity, exact, in units of the quote asset.';

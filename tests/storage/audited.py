@@ -1,0 +1,172 @@
+"""A small honest venue to audit: real admission, the real engine, the real settlement, and no workers."""
+
+import asyncio
+from typing import Final
+
+from crossbook.application.accounts import UserKind
+from crossbook.application.audit import Check
+from crossbook.application.desk import Desk
+from crossbook.application.funds import Funds
+from crossbook.application.markets import Market, Markets
+from crossbook.application.marks import Marks
+from crossbook.application.requests import NewOrder
+from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
+from crossbook.domain.money import Step
+from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from crossbook.matching import Engine
+from crossbook.matching.codec import decode_records
+from crossbook.storage import commands_log, snapshots
+from crossbook.storage import markets as stored_markets
+from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.audit import audit
+from crossbook.storage.database import Database
+from crossbook.storage.funds import FundsStore
+from crossbook.storage.settlement import read_terms, settle_batch
+from crossbook.storage.users import UserStore
+from crossbook.system import Ids, ManualClock
+
+SPOT: Final = Instrument(
+    "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
+)
+PERP: Final = btc_perp()
+SPOT_TICKS: Final = 130_000
+PERP_TICKS: Final = 650_000
+ALL: Final = 10**9
+
+
+class AuditedVenue:
+    """One spot and one perpetual market, three traders, and an engine for each market."""
+
+    def __init__(self, database: Database, markets: list[Market], traders: list[int], desk: Desk) -> None:
+        self.database = database
+        self.spot, self.perp = (market.number for market in markets)
+        self.markets = markets
+        self.traders = traders
+        self.desk = desk
+        self.engines = {market.number: Engine() for market in markets}
+
+    async def submit(
+        self,
+        trader: int,
+        market_id: int,
+        side: Side,
+        lots: int,
+        ticks: int,
+        kind: OrderType = OrderType.LIMIT,
+        **terms: object,
+    ) -> int:
+        """Enter an order; gives its id."""
+        tif = TimeInForce.IOC if kind is OrderType.MARKET else TimeInForce.GTC
+        leverage = 10 if market_id == self.perp else 1
+        order = NewOrder(
+            self.traders[trader],
+            market_id,
+            side,
+            kind,
+            lots,
+            ticks,
+            **{"time_in_force": tif, "leverage": leverage, **terms},  # type: ignore[arg-type]
+        )
+        return (await self.desk.submit(order)).order_id
+
+    async def settle(self, at_most: int = ALL) -> None:
+        """Match and settle what is in the logs, of each market up to the sequence `at_most`."""
+        for market in self.markets:
+            engine = self.engines[market.number]
+            async with self.database.transaction() as transaction:
+                logged = await commands_log.read(transaction, market.number, engine.last_sequence + 1, ALL)
+                entries = [
+                    (command.sequence, decode_records(engine.process(command.record)))
+                    for command in logged
+                    if command.sequence <= at_most
+                ]
+                if entries:
+                    await settle_batch(transaction, await read_terms(transaction, market.symbol), entries)
+
+    async def snapshot(self) -> None:
+        """Store the state of every engine."""
+        async with self.database.transaction() as transaction:
+            for number, engine in self.engines.items():
+                stored = snapshots.StoredSnapshot(number, engine.last_sequence, engine.snapshot())
+                await snapshots.store(transaction, stored, 0)
+
+    async def trade(self) -> None:
+        """An honest history of both markets: trades, cancels, rejects, prevention, icebergs, a waiting stop."""
+        for market_id, ticks, unit in ((self.spot, SPOT_TICKS, 100), (self.perp, PERP_TICKS, 10)):
+            await self.submit(0, market_id, Side.SELL, 5 * unit, ticks)
+            await self.submit(0, market_id, Side.SELL, 5 * unit, ticks + 7, client_order_id=f"mine-{market_id}")
+            await self.submit(1, market_id, Side.BUY, 7 * unit, ticks + 9)
+            await self.submit(1, market_id, Side.BUY, 3 * unit, ticks - 5, display_quantity_lots=unit)
+            gone = await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 6)
+            await self.desk.cancel(self.traders[2], gone)
+            await self.submit(2, market_id, Side.SELL, unit, ticks - 5, post_only=True)
+            await self.submit(2, market_id, Side.SELL, unit, ticks - 9, OrderType.MARKET)
+            await self.submit(
+                1, market_id, Side.BUY, unit, ticks - 20, OrderType.STOP_LIMIT, trigger_price_ticks=ticks + 90
+            )
+            await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            decrement = SelfTradePrevention.DECREMENT
+            await self.submit(1, market_id, Side.SELL, unit, ticks - 5, self_trade_prevention=decrement)
+        await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=(SPOT_TICKS + 7) * 10)
+        await self.submit(1, self.perp, Side.SELL, 20, PERP_TICKS + 400, reduce_only=True)
+        await self.settle()
+        await self.snapshot()
+        # Closes a part of the long position with a loss, so that something is realised.
+        maker = SelfTradePrevention.EXPIRE_MAKER
+        await self.submit(1, self.perp, Side.SELL, 15, PERP_TICKS - 8, self_trade_prevention=maker)
+        await self.settle()
+        # Accepted and not settled: nothing of it is a fault.
+        await self.submit(2, self.spot, Side.BUY, 100, SPOT_TICKS - 3)
+        await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=SPOT_TICKS * 10)
+        await self.submit(2, self.perp, Side.BUY, 10, PERP_TICKS - 3)
+        await self.submit(0, self.perp, Side.SELL, 10, PERP_TICKS - 3)
+
+    async def trade_a_little(self, trader: int) -> None:
+        """One trader sells and buys around the price, and ends with a cancel of everything."""
+        for market_id, ticks, lots in ((self.spot, SPOT_TICKS, 40), (self.perp, PERP_TICKS, 4)):
+            await self.submit(trader, market_id, Side.SELL, lots, ticks + trader)
+            await self.submit(trader, market_id, Side.BUY, lots + 3, ticks + 2 - trader)
+        await self.desk.cancel_all(self.traders[trader])
+
+
+async def open_venue(database: Database) -> tuple[AuditedVenue, "asyncio.Task[None]", asyncio.Event]:
+    """A venue whose desk runs until the event is set."""
+    async with database.transaction() as transaction:
+        # The perpetual first: its quote is a margin asset.
+        perp = await stored_markets.put(transaction, PERP, 0)
+        spot = await stored_markets.put(transaction, SPOT, 0)
+    markets = Markets([spot, perp])
+    clock = ManualClock()
+    marks = Marks()
+    marks.set(perp.number, PERP_TICKS)
+    funds = Funds(FundsStore(database), markets, marks, clock)
+    users = UserStore(database)
+    traders = []
+    for _ in range(3):
+        user = await users.create(UserKind.GUEST, 1, email=None, password_hash=None, name="", scopes=frozenset())
+        await funds.deposit(user.account_id, "USDC", 10**12)
+        await funds.deposit(user.account_id, "BTC", 10**10)
+        traders.append(user.account_id)
+    desk = Desk(AdmissionStore(database), markets, marks, clock, Ids(clock, 1), lambda _: None)
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(desk.run(stop))
+    return AuditedVenue(database, [spot, perp], traders, desk), running, stop
+
+
+async def with_history(database: Database) -> AuditedVenue:
+    """A venue that has traded, its desk at rest."""
+    venue, running, stop = await open_venue(database)
+    await venue.trade()
+    stop.set()
+    await running
+    return venue
+
+
+def differences(checks: list[Check]) -> dict[str, str]:
+    """What the checks found, by their names."""
+    return {check.name: check.difference for check in checks if check.difference is not None}
+
+
+async def audited(database: Database) -> dict[str, str]:
+    """The differences that an audit finds."""
+    return differences(await audit(database))
