@@ -297,6 +297,8 @@ def test_what_a_market_order_can_cost_must_be_known(database_url: str) -> None:
         with pytest.raises(InvalidOrder, match="price"):
             await venue.desk.submit(order)
         assert (await venue.desk.submit(replace(order, price_ticks=682_500))).status is OrderStatus.PENDING
+        with pytest.raises(InvalidOrder, match="budget"):
+            await venue.desk.submit(replace(order, quantity_lots=0, budget=10**6))
 
     at_the_desk(database_url, scenario)
 

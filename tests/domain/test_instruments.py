@@ -139,6 +139,11 @@ def test_edges_of_the_rules_are_allowed() -> None:
     assert spot(fee_asset=FeeAsset.RECEIVED).fee_asset is FeeAsset.RECEIVED
 
 
+def test_a_rebate_and_fees_from_what_is_received_do_not_go_together() -> None:
+    with pytest.raises(InvalidInstrument, match="rebate"):
+        spot(fee_asset=FeeAsset.RECEIVED, maker_fee_ppm=-1)
+
+
 def test_assets_have_up_to_eighteen_decimals() -> None:
     assert (Asset("JPY", 0).scale.parse("5"), ETH.decimals, BTC.decimals) == (5, 18, 8)
     for decimals, nearest in ((-1, "0"), (19, "18")):

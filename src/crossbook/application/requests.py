@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.lifecycle import OrderStatus
@@ -40,8 +40,12 @@ class NewOrder:
     client_order_id: str | None = None
 
     def fingerprint(self) -> bytes:
-        """32 bytes that differ when anything of the order differs: tells a repeat from another order."""
-        return hashlib.sha256(repr(astuple(self)).encode()).digest()
+        """32 bytes that differ when anything of the order differs: tells a repeat from another order.
+
+        The protection price of a market order is left out: it follows from the book, which moves between repeats.
+        """
+        asked = replace(self, price_ticks=0) if self.type is OrderType.MARKET else self
+        return hashlib.sha256(repr(astuple(asked)).encode()).digest()
 
 
 @dataclass(frozen=True)

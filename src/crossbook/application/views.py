@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from crossbook.domain.errors import Reason
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import OrderType, Side, TimeInForce
 
 
@@ -64,7 +65,12 @@ class PositionDetails:
     position_lots: int
     cost_units: int
     realised_pnl_units: int
-    leverage: int
+    margin: MarginRow
+
+    @property
+    def leverage(self) -> int:
+        """The account's leverage in this market."""
+        return self.margin.leverage
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,14 @@ class BalanceDetails:
     decimals: int
     total_units: int
     held_units: int
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """All that an account has, at one moment: its balances by asset name, its positions by market number."""
+
+    balances: list[BalanceDetails]
+    positions: list[PositionDetails]
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,9 @@ class Instrument:
             -self.maker_fee_ppm <= self.taker_fee_ppm, "maker_fee_rate", "must not rebate more than takers pay", rebate
         )
         _check(self.maker_fee_ppm <= self.taker_fee_ppm, "maker_fee_rate", "must not exceed taker_fee_rate", taker)
+        # A rebate is paid in quote; a taker who buys would have paid the fee that covers it in base.
+        received = self.fee_asset is FeeAsset.RECEIVED
+        _check(not received or self.maker_fee_ppm >= 0, "maker_fee_rate", "must not rebate when fees are received", "0")
         if self.kind is InstrumentKind.SWAP_PAIR:
             _check(self.taker_fee_ppm == 0, "taker_fee_rate", "must be 0: the venue holds no side of a swap", "0")
 

@@ -1,0 +1,402 @@
+"""Settlement: what the events of one market change in orders, money and positions.
+
+A pure computation: the stored rows and the events go in, everything to be written comes out, and the
+same input gives the same output. Each kind of event does this:
+
+    OrderAccepted                  pending becomes open
+    CommandRejected                of a submission: rejected, all that the order tied up is free again;
+                                   of anything else: nothing
+    Trade                          two fills, one journal, both orders and positions
+    TradePrevented, OrderReduced   less is open
+    OrderAmended                   another open quantity, price or trigger
+    OrderCancelled, OrderExpired   the end, and all that is left is free again
+    OrderTriggered                 the order has changed, nothing else
+    StateChanged                   the market's status
+    all others                     nothing
+
+What the events say is compared with the rows wherever both know it. An order without a row, an order
+that has ended, a quantity that differs: each raises SettlementFault, because a market must rather stop
+than continue wrong.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from crossbook.application.settlement_money import money_of
+from crossbook.application.settlement_rows import (
+    LAST_LIVE,
+    PENDING,
+    BalanceRow,
+    CommandEvents,
+    MarketTerms,
+    OrderChange,
+    OrderRow,
+    PositionChange,
+    PositionRow,
+    Settlement,
+    SettlementFault,
+    UnknownOrder,
+)
+from crossbook.domain.commands import CommandKind
+from crossbook.domain.errors import CrossbookError, Reason
+from crossbook.domain.events import (
+    CommandRejected,
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
+    OrderExpired,
+    OrderReduced,
+    OrderReplenished,
+    OrderRested,
+    OrderTriggered,
+    StateChanged,
+    Trade,
+    TradePrevented,
+)
+from crossbook.domain.fees import LiquidityRole
+from crossbook.domain.ledger import Journal, LedgerType, TradeSide
+from crossbook.domain.lifecycle import OrderStatus
+
+OPEN: Final = int(OrderStatus.OPEN)
+PARTIALLY_FILLED: Final = int(OrderStatus.PARTIALLY_FILLED)
+FILLED: Final = int(OrderStatus.FILLED)
+CANCELLED: Final = int(OrderStatus.CANCELLED)
+REJECTED: Final = int(OrderStatus.REJECTED)
+EXPIRED: Final = int(OrderStatus.EXPIRED)
+MAKER: Final = int(LiquidityRole.MAKER)
+TAKER: Final = int(LiquidityRole.TAKER)
+TRADE: Final = int(LedgerType.TRADE)
+BY_AMOUNT: Final = -1
+"""What a trade says is left open of an order by amount."""
+
+_OF_ONE_ORDER: Final = frozenset(
+    (
+        OrderAccepted,
+        OrderRested,
+        OrderReduced,
+        OrderReplenished,
+        OrderAmended,
+        OrderCancelled,
+        OrderExpired,
+        OrderTriggered,
+    )
+)
+
+
+def orders_named(events: Iterable[Event]) -> list[int]:
+    """The ids of the orders whose rows these events need, rising, each once."""
+    ids: set[int] = set()
+    for event in events:
+        kind = type(event)
+        if kind in _OF_ONE_ORDER:
+            ids.add(event.order_id)  # type: ignore[union-attr]
+        elif isinstance(event, Trade | TradePrevented):
+            ids.add(event.maker_order_id)
+            ids.add(event.taker_order_id)
+        elif isinstance(event, CommandRejected) and event.command is CommandKind.SUBMIT:
+            ids.add(event.order_id)
+    return sorted(ids)
+
+
+def settle(
+    terms: MarketTerms,
+    commands: Sequence[CommandEvents],
+    orders: dict[int, OrderRow],
+    positions: dict[int, PositionRow],
+) -> Settlement:
+    """Settle the events of `commands`, which follow each other in the market's log.
+
+    `orders` holds the stored rows of `orders_named`, by id; `positions`, for a perpetual, the rows of
+    their accounts. Both are used up: they show the new state afterwards. Raises SettlementFault when the
+    events do not fit the rows, UnknownOrder when there is no row, ValueError for a market of swaps.
+    """
+    batch = _Batch(terms, orders, positions)
+    for command in commands:
+        batch.settle(command)
+    return batch.result()
+
+
+class _Batch:
+    """One batch at work: the rows as they are by now, and what is to be written so far."""
+
+    def __init__(self, terms: MarketTerms, orders: dict[int, OrderRow], positions: dict[int, PositionRow]) -> None:
+        instrument = terms.instrument
+        self._market_id = terms.market_id
+        self._orders = orders
+        self._positions = positions
+        self._money = money_of(terms, positions)
+        self._unit = instrument.units_per_tick_lot
+        self._maker_ppm = instrument.maker_fee_ppm
+        self._taker_ppm = instrument.taker_fee_ppm
+        # A rebate is paid from the taker's fee of the same trade; in an auction nobody takes.
+        self._auction_ppm = max(0, instrument.maker_fee_ppm)
+        self._asset_ids = {instrument.base.name: terms.base_asset_id, instrument.quote.name: terms.quote_asset_id}
+        self._totals: dict[tuple[int, int], int] = {}
+        self._written = Settlement()
+        self._now_ms = 0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            OrderAccepted: self._accepted,
+            CommandRejected: self._rejected,
+            OrderRested: self._known,
+            Trade: self._trade,
+            TradePrevented: self._prevented,
+            OrderReduced: self._reduced,
+            OrderReplenished: self._known,
+            OrderAmended: self._amended,
+            OrderCancelled: self._cancelled,
+            OrderExpired: self._expired,
+            OrderTriggered: self._triggered,
+            StateChanged: self._state_changed,
+        }
+
+    def settle(self, command: CommandEvents) -> None:
+        """Settle the events of one command."""
+        self._now_ms = command.time_ms
+        handlers = self._handlers
+        for event in command.events:
+            handler = handlers.get(type(event))
+            if handler is None:
+                continue
+            try:
+                handler(event)
+            except SettlementFault:
+                raise
+            except CrossbookError as error:
+                raise self._fault(event, str(error)) from error
+
+    def result(self) -> Settlement:
+        """Everything to write."""
+        written = self._written
+        written.balances = self._balance_rows()
+        written.positions = [
+            _position_change(row) for _, row in sorted(self._positions.items()) if _position_changed(row)
+        ]
+        written.orders = [_order_change(row) for _, row in sorted(self._orders.items()) if row.touched_at_ms >= 0]
+        return written
+
+    # The life of an order, one event each.
+    def _accepted(self, event: OrderAccepted) -> None:
+        order = self._live(event)
+        if order.status != PENDING:
+            raise self._fault(event, f"order {order.order_id} is accepted a second time")
+        order.status = OPEN
+        self._touch(order)
+
+    def _rejected(self, event: CommandRejected) -> None:
+        if event.command is not CommandKind.SUBMIT:
+            return
+        order = self._live(event)
+        if order.status != PENDING:
+            raise self._fault(event, f"order {order.order_id} is rejected after it was accepted")
+        self._end(order, REJECTED, event.reason)
+
+    def _trade(self, event: Trade) -> None:
+        maker, taker = self._pair(event)
+        price_ticks, quantity_lots = event.price_ticks, event.quantity_lots
+        if maker.side == taker.side:
+            raise self._fault(event, "both sides of a trade are the same")
+        maker_ppm, taker_ppm, taker_role = self._maker_ppm, self._taker_ppm, TAKER
+        if event.auction:
+            maker_ppm = taker_ppm = self._auction_ppm
+            taker_role = MAKER
+        journal, of_maker, of_taker = self._money.trade(maker, taker, price_ticks, quantity_lots, maker_ppm, taker_ppm)
+        notional_units = price_ticks * quantity_lots * self._unit
+        self._record(event, journal)
+        self._fill(event, maker, event.maker_open_lots, of_maker, MAKER, maker_ppm, notional_units)
+        self._fill(event, taker, event.taker_open_lots, of_taker, taker_role, taker_ppm, notional_units)
+
+    def _prevented(self, event: TradePrevented) -> None:
+        maker, taker = self._pair(event)
+        if event.quantity_lots == 0:
+            return
+        for order, open_lots in ((maker, event.maker_open_lots), (taker, event.taker_open_lots)):
+            self._money.reduce(order, event.quantity_lots, event.price_ticks)
+            self._expect_open(event, order, open_lots)
+            self._touch(order)
+
+    def _reduced(self, event: OrderReduced) -> None:
+        order = self._live(event)
+        self._money.reduce(order, event.quantity_lots, event.price_ticks)
+        self._expect_open(event, order, event.open_lots)
+        # The total follows, so that an order whose rest trades ends with all of its total filled.
+        order.quantity_lots -= event.quantity_lots
+        order.reason = int(event.reason)
+        self._touch(order)
+
+    def _amended(self, event: OrderAmended) -> None:
+        order = self._live(event)
+        order.quantity_lots += event.open_lots - order.open_lots
+        if event.trigger_price_ticks:
+            order.trigger_price_ticks = event.trigger_price_ticks
+        self._money.amend(order, event.open_lots, event.price_ticks)
+        self._touch(order)
+
+    def _cancelled(self, event: OrderCancelled) -> None:
+        order = self._live(event)
+        self._expect_open(event, order, event.open_lots)
+        self._end(order, CANCELLED, event.reason)
+
+    def _expired(self, event: OrderExpired) -> None:
+        order = self._live(event)
+        self._expect_open(event, order, event.open_lots)
+        if order.budget_left != event.unspent_budget:
+            text = f"order {order.order_id} has {order.budget_left} of its budget left, not {event.unspent_budget}"
+            raise self._fault(event, text)
+        done = event.reason is Reason.BUDGET_SPENT and order.filled_lots > 0
+        self._end(order, FILLED if done else EXPIRED, event.reason)
+
+    def _known(self, event: OrderRested | OrderReplenished) -> None:
+        """Nothing to write, but the order must be one of ours."""
+        self._live(event)
+
+    def _triggered(self, event: OrderTriggered) -> None:
+        self._touch(self._live(event))
+
+    def _state_changed(self, event: StateChanged) -> None:
+        self._written.status = event.state
+
+    # What they share.
+    def _live(self, event: Any) -> OrderRow:
+        """The row of the order that an event is about."""
+        return self._find(event, event.order_id, event.account_id)
+
+    def _pair(self, event: Trade | TradePrevented) -> tuple[OrderRow, OrderRow]:
+        maker = self._find(event, event.maker_order_id, event.maker_account_id)
+        return maker, self._find(event, event.taker_order_id, event.taker_account_id)
+
+    def _find(self, event: Any, order_id: int, account_id: int) -> OrderRow:
+        order = self._orders.get(order_id)
+        if order is None:
+            raise UnknownOrder(self._market_id, event.sequence, event.index, f"there is no order {order_id}")
+        if order.account_id != account_id:
+            text = f"order {order_id} belongs to account {order.account_id}, not {account_id}"
+            raise UnknownOrder(self._market_id, event.sequence, event.index, text)
+        if order.status > LAST_LIVE:
+            raise self._fault(event, f"order {order_id} has ended before")
+        return order
+
+    def _expect_open(self, event: Any, order: OrderRow, open_lots: int) -> None:
+        """The engine and the row must agree on what is still open."""
+        if order.budget == 0 and order.open_lots != open_lots:
+            text = f"order {order.order_id} has {order.open_lots} lots open, not {open_lots}"
+            raise self._fault(event, text)
+        if order.budget_left < 0:
+            raise self._fault(event, f"order {order.order_id} spends more than its budget")
+
+    def _touch(self, order: OrderRow) -> None:
+        """The order has changed. The clock of those who accept may step back; an order's does not."""
+        order.touched_at_ms = max(order.touched_at_ms, self._now_ms)
+
+    def _end(self, order: OrderRow, status: int, reason: Reason) -> None:
+        self._money.end(order)
+        order.status = status
+        order.reason = int(reason)
+        self._touch(order)
+
+    def _fill(
+        self,
+        event: Trade,
+        order: OrderRow,
+        open_lots: int,
+        side: TradeSide,
+        role: int,
+        fee_ppm: int,
+        notional_units: int,
+    ) -> None:
+        """One side of a trade: its fill, and what it does to the order."""
+        self._expect_open(event, order, open_lots)
+        self._written.fills.append(
+            (
+                event.trade_id,
+                order.side,
+                order.order_id,
+                order.account_id,
+                role,
+                event.price_ticks,
+                event.quantity_lots,
+                notional_units,
+                side.fee_units,
+                fee_ppm,
+                self._asset_ids[side.fee_asset],
+                side.realised_units,
+                event.sequence,
+                event.index,
+                self._now_ms,
+            )
+        )
+        order.filled_lots += event.quantity_lots
+        order.traded_units += notional_units
+        order.status = PARTIALLY_FILLED
+        self._touch(order)
+        if open_lots == 0:
+            # The last trade of a filled order is its end; no other event follows.
+            self._money.end(order)
+            order.status = FILLED
+
+    def _record(self, event: Trade, journal: Journal) -> None:
+        """Write a journal down, unless nothing moved."""
+        if not journal.postings:
+            return
+        written, totals = self._written, self._totals
+        place = len(written.journals)
+        written.journals.append((TRADE, event.sequence, event.index, self._now_ms))
+        for line, posting in enumerate(journal.postings):
+            key = (posting.account_id, self._asset_ids[posting.asset])
+            totals[key] = totals.get(key, 0) + posting.amount_units
+            written.postings.append((place, line, *key, int(posting.type), posting.amount_units))
+
+    def _balance_rows(self) -> list[BalanceRow]:
+        totals, held = self._totals, self._money.held
+        keys = sorted(totals.keys() | held.keys())
+        rows = [(*key, totals.get(key, 0), held.get(key, 0)) for key in keys]
+        return [row for row in rows if row[2] or row[3]]
+
+    def _fault(self, event: Any, message: str) -> SettlementFault:
+        return SettlementFault(self._market_id, event.sequence, event.index, message)
+
+
+def _position_changed(row: PositionRow) -> bool:
+    return (
+        row.position is not row.read
+        or row.buy_lots != 0
+        or row.buy_notional_units != 0
+        or row.sell_lots != 0
+        or row.sell_notional_units != 0
+        or row.fee_reserve_units != 0
+    )
+
+
+def _position_change(row: PositionRow) -> PositionChange:
+    after, read = row.position, row.read
+    return (
+        row.account_id,
+        after.quantity_lots,
+        after.cost_units,
+        after.realised_units,
+        row.buy_lots,
+        row.buy_notional_units,
+        row.sell_lots,
+        row.sell_notional_units,
+        row.fee_reserve_units,
+        read.quantity_lots,
+        read.cost_units,
+        read.realised_units,
+    )
+
+
+def _order_change(row: OrderRow) -> OrderChange:
+    return (
+        row.order_id,
+        row.status,
+        row.reason,
+        row.quantity_lots,
+        row.price_ticks,
+        row.trigger_price_ticks,
+        row.open_lots,
+        row.filled_lots,
+        row.traded_units,
+        row.held_units,
+        row.read_held_units,
+        row.touched_at_ms,
+    )

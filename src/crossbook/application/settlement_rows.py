@@ -1,0 +1,178 @@
+"""What settlement reads of a market, and what it gives back to be written: plain rows, whole numbers only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from crossbook.domain.errors import CrossbookError
+from crossbook.domain.events import Event
+from crossbook.domain.instruments import Instrument
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.orders import MarketState
+from crossbook.domain.positions import Position
+
+PENDING: Final = int(OrderStatus.PENDING)
+LAST_LIVE: Final = int(OrderStatus.PARTIALLY_FILLED)
+
+FLAT: Final = Position()
+
+
+class SettlementFault(CrossbookError):
+    """Events that can not have come from the orders that are stored: the market must stop, not continue wrong.
+
+    `sequence` and `index` name the event; nothing of its batch is settled.
+    """
+
+    def __init__(self, market_id: int, sequence: int, index: int, message: str) -> None:
+        super().__init__(f"market {market_id}, event {sequence}/{index}: {message}")
+        self.market_id = market_id
+        self.sequence = sequence
+        self.index = index
+
+
+class UnknownOrder(SettlementFault):
+    """An event of an order that has no row, or whose row names another owner."""
+
+
+@dataclass(frozen=True)
+class MarketTerms:
+    """What settlement must know of a market: its number, its terms, and the numbers of its assets."""
+
+    market_id: int
+    instrument: Instrument
+    base_asset_id: int
+    quote_asset_id: int
+
+
+@dataclass(frozen=True)
+class CommandEvents:
+    """The events of one command, in order, and when the command was accepted."""
+
+    sequence: int
+    time_ms: int
+    events: Sequence[Event]
+
+
+class OrderRow:
+    """A working copy of the part of an order's row that settlement reads and changes.
+
+    `budget_left` is what a live order by amount may still spend, in ticks times lots; such an order has
+    never anything in `open_lots`. `traded_units` is the worth of the fills of this batch, in quote units.
+    `touched_at_ms` is the time of the last change, -1 for none.
+    """
+
+    __slots__ = (
+        "account_id",
+        "budget",
+        "budget_left",
+        "filled_lots",
+        "held_units",
+        "open_lots",
+        "order_id",
+        "post_only",
+        "price_ticks",
+        "quantity_lots",
+        "read_held_units",
+        "reason",
+        "reduce_only",
+        "side",
+        "status",
+        "touched_at_ms",
+        "traded_units",
+        "trigger_price_ticks",
+    )
+
+    def __init__(
+        self,
+        order_id: int,
+        account_id: int,
+        side: int,
+        post_only: bool,
+        reduce_only: bool,
+        status: int,
+        reason: int,
+        quantity_lots: int,
+        price_ticks: int,
+        trigger_price_ticks: int,
+        budget: int,
+        open_lots: int,
+        filled_lots: int,
+        held_units: int,
+    ) -> None:
+        self.order_id = order_id
+        self.account_id = account_id
+        self.side = side
+        self.post_only = post_only
+        self.reduce_only = reduce_only
+        self.status = status
+        self.reason = reason
+        self.quantity_lots = quantity_lots
+        self.price_ticks = price_ticks
+        self.trigger_price_ticks = trigger_price_ticks
+        self.budget = budget
+        # An order by amount never rests: one that is read has spent nothing yet, or has ended.
+        self.budget_left = budget if status <= LAST_LIVE else 0
+        self.open_lots = open_lots
+        self.filled_lots = filled_lots
+        self.held_units = held_units
+        self.read_held_units = held_units
+        self.traded_units = 0
+        self.touched_at_ms = -1
+
+
+class PositionRow:
+    """A working copy of an account's row in one perpetual market.
+
+    The position is the new one; the open sums and the fee reserve are changes, to be added to what is
+    stored, because orders are accepted into the same row at the same time.
+    """
+
+    __slots__ = (
+        "account_id",
+        "buy_lots",
+        "buy_notional_units",
+        "fee_reserve_units",
+        "position",
+        "read",
+        "sell_lots",
+        "sell_notional_units",
+    )
+
+    def __init__(self, account_id: int, position: Position = FLAT) -> None:
+        self.account_id = account_id
+        self.position = position
+        self.read = position
+        self.buy_lots = 0
+        self.buy_notional_units = 0
+        self.sell_lots = 0
+        self.sell_notional_units = 0
+        self.fee_reserve_units = 0
+
+
+FillRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
+"""trade, side, order, account, role, price, lots, notional, fee, its ppm and asset, realised, sequence, index, ms."""
+JournalRow = tuple[int, int, int, int]
+"""kind, sequence, event index, ms. Its place in the list is its number in the postings."""
+PostingRow = tuple[int, int, int, int, int, int]
+"""place of the journal, line, account, asset, kind, units."""
+BalanceRow = tuple[int, int, int, int]
+"""account, asset, more of the total, more held."""
+PositionChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+"""account; new lots, cost, realised; more bought open lots, notional, sold open lots, notional, fee reserve; lots,
+cost, realised as they were read."""
+OrderChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+"""order; new status, reason, quantity, price, trigger, open, filled; more filled notional; new held; held as it was
+read; ms."""
+
+
+@dataclass
+class Settlement:
+    """Everything that a batch of commands changes. Balances, positions and orders are in the order of their locks."""
+
+    fills: list[FillRow] = field(default_factory=list)
+    journals: list[JournalRow] = field(default_factory=list)
+    postings: list[PostingRow] = field(default_factory=list)
+    balances: list[BalanceRow] = field(default_factory=list)
+    positions: list[PositionChange] = field(default_factory=list)
+    orders: list[OrderChange] = field(default_factory=list)
+    status: MarketState | None = None

@@ -1,0 +1,350 @@
+"""Settles batches of commands: reads what a batch needs, writes all that it changes, in one transaction.
+
+Exactly once: the sequence up to which a market is settled is written by the transaction that settles it.
+Two settlers of one market take turns (an advisory lock); the second one sees what the first one did.
+
+Locks are held for as short as can be, because new orders wait for the same rows. So rows are read without
+locks, everything is computed, what nobody else can touch is inserted, and only then rows are locked, in
+the order that all writers share: balances, positions, orders, the market, each by rising id. Nobody
+but the settler changes positions, and hardly anybody a stored order; that this held is checked by
+every statement, and if not, the transaction gives way (TransactionConflict) and is tried again.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from crossbook.application.settlement import orders_named, settle
+from crossbook.application.settlement_rows import CommandEvents, MarketTerms, OrderRow, PositionRow, Settlement
+from crossbook.domain.errors import CrossbookError
+from crossbook.domain.events import Event, Trade
+from crossbook.domain.instruments import Asset, FeeAsset, Instrument, InstrumentKind
+from crossbook.domain.money import Step
+from crossbook.domain.orders import MarketState
+from crossbook.domain.positions import Position
+from crossbook.storage.commands_log import UnknownMarket
+from crossbook.storage.database import Transaction, columns
+from crossbook.storage.errors import TransactionConflict
+
+ADVISORY_KEY: Final = 0x5345544C
+"""First half of the advisory lock of a market's settlement; the market's number is the other."""
+
+Entry = tuple[int, Sequence[Event]]
+"""The sequence of a command, and its events."""
+
+
+class SettlementGap(CrossbookError):
+    """A batch that does not begin where the market is settled to, or whose commands are not in the log."""
+
+
+async def read_terms(transaction: Transaction, symbol: str) -> MarketTerms:
+    """The terms of a market as settlement needs them: without margin tiers. Raises UnknownMarket."""
+    row = await transaction.row(
+        """
+        SELECT market_id, kind, symbol, base_asset_id, quote_asset_id, status, tick_size, tick_decimals, lot_size,
+            lot_decimals, min_quantity_lots, min_notional_units, maker_fee_ppm, taker_fee_ppm, fee_asset, max_leverage,
+            initial_margin_ppm, maintenance_margin_ppm, liquidation_fee_ppm, funding_interval_hours,
+            funding_rate_cap_ppm, base.name AS base_name, base.decimals AS base_decimals, quote.name AS quote_name,
+            quote.decimals AS quote_decimals
+        FROM markets JOIN assets AS base ON base.asset_id = base_asset_id
+        JOIN assets AS quote ON quote.asset_id = quote_asset_id WHERE symbol = $1
+        """,
+        symbol,
+    )
+    if row is None:
+        raise UnknownMarket(f"no such market: {symbol}")
+    instrument = Instrument(
+        symbol=row["symbol"],
+        kind=InstrumentKind(row["kind"]),
+        base=Asset(row["base_name"], row["base_decimals"]),
+        quote=Asset(row["quote_name"], row["quote_decimals"]),
+        tick=Step(row["tick_size"], row["tick_decimals"]),
+        lot=Step(row["lot_size"], row["lot_decimals"]),
+        min_quantity_lots=row["min_quantity_lots"],
+        min_notional_units=row["min_notional_units"],
+        maker_fee_ppm=row["maker_fee_ppm"],
+        taker_fee_ppm=row["taker_fee_ppm"],
+        fee_asset=FeeAsset(row["fee_asset"]),
+        status=MarketState(row["status"]),
+        max_leverage=row["max_leverage"],
+        initial_margin_ppm=row["initial_margin_ppm"],
+        maintenance_margin_ppm=row["maintenance_margin_ppm"],
+        liquidation_fee_ppm=row["liquidation_fee_ppm"],
+        funding_interval_hours=row["funding_interval_hours"],
+        funding_rate_cap_ppm=row["funding_rate_cap_ppm"],
+    )
+    return MarketTerms(row["market_id"], instrument, row["base_asset_id"], row["quote_asset_id"])
+
+
+async def settled_sequence(transaction: Transaction, market_id: int) -> int:
+    """The sequence of the last command of a market that is settled. Raises UnknownMarket."""
+    found = await transaction.value(
+        "SELECT last_settled_sequence FROM market_settlements WHERE market_id = $1", market_id
+    )
+    if found is None:
+        raise UnknownMarket(f"no such market: {market_id}")
+    return int(found)
+
+
+async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Sequence[Entry]) -> int:
+    """Settle the events of commands whose sequences rise by one; return the last sequence settled by now.
+
+    Entries that are settled already are left out; when all are, nothing happens. The number of statements
+    does not depend on the batch. Raises SettlementGap when commands are missing before the first entry or
+    in the log, SettlementFault when the events do not fit what is stored, TransactionConflict when a row
+    changed meanwhile, and StorageError as `Database.transaction` does.
+    """
+    market_id = terms.market_id
+    await _take_turn(transaction, market_id)
+    settled = await settled_sequence(transaction, market_id)
+    fresh = [entry for entry in entries if entry[0] > settled]
+    if not fresh:
+        return settled
+    if fresh[0][0] != settled + 1:
+        raise SettlementGap(f"market {market_id} is settled up to {settled}; {fresh[0][0]} can not be next")
+    events = [event for _, of_one in fresh for event in of_one]
+    times_ms, journal_ids = await _read_log(transaction, market_id, fresh, events)
+    commands = [
+        CommandEvents(sequence, time_ms, of_one) for (sequence, of_one), time_ms in zip(fresh, times_ms, strict=True)
+    ]
+    orders = await _read_orders(transaction, market_id, orders_named(events))
+    positions = await _read_positions(transaction, market_id, orders)
+    await _write(transaction, market_id, settle(terms, commands, orders, positions), journal_ids)
+    await _advance(transaction, market_id, settled, fresh[-1][0])
+    return fresh[-1][0]
+
+
+# -- Reading -----------------------------------------------------------------------------------------
+async def _take_turn(transaction: Transaction, market_id: int) -> None:
+    """Wait until no other transaction settles this market.
+
+    Every statement below finds its rows by a few ids. A plan that was made while the tables were small
+    must not read them whole when they have grown, so plans that do are switched off.
+    """
+    await transaction.rows(
+        """
+        SELECT pg_advisory_xact_lock($1, $2), set_config('enable_seqscan', 'off', true),
+            set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+        """,
+        ADVISORY_KEY,
+        market_id,
+    )
+
+
+async def _read_log(
+    transaction: Transaction, market_id: int, entries: Sequence[Entry], events: Sequence[Event]
+) -> tuple[list[int], list[int]]:
+    """When each command was accepted, and an id for every journal that may be needed."""
+    row = await transaction.row(
+        """
+        SELECT (
+            SELECT array_agg(accepted_at_ms ORDER BY sequence) FROM commands
+            WHERE market_id = $1 AND sequence BETWEEN $2 AND $3
+        ) AS times_ms, (
+            SELECT array_agg(nextval('journals_journal_id_seq')) FROM generate_series(1, $4::integer)
+        ) AS journal_ids
+        """,
+        market_id,
+        entries[0][0],
+        entries[-1][0],
+        sum(isinstance(event, Trade) for event in events),
+    )
+    assert row is not None  # a SELECT without FROM gives one row
+    times_ms = row["times_ms"] or []
+    if len(times_ms) != len(entries):
+        raise SettlementGap(f"market {market_id} has no commands {entries[0][0]} to {entries[-1][0]} in its log")
+    return times_ms, row["journal_ids"] or []
+
+
+async def _read_orders(transaction: Transaction, market_id: int, order_ids: list[int]) -> dict[int, OrderRow]:
+    rows = await transaction.rows(
+        """
+        SELECT order_id, account_id, side, post_only, reduce_only, status, reason, quantity_lots, price_ticks,
+            trigger_price_ticks, budget, open_lots, filled_lots, held_units
+        FROM orders WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
+        """,
+        order_ids,
+        market_id,
+    )
+    return {row[0]: OrderRow(*row) for row in rows}
+
+
+async def _read_positions(
+    transaction: Transaction, market_id: int, orders: dict[int, OrderRow]
+) -> dict[int, PositionRow]:
+    rows = await transaction.rows(
+        """
+        SELECT account_id, position_lots, cost_units, realised_pnl_units FROM positions
+        WHERE account_id = ANY ($1::bigint[]) AND market_id = $2
+        """,
+        sorted({order.account_id for order in orders.values()}),
+        market_id,
+    )
+    return {row[0]: PositionRow(row[0], Position(row[1], row[2], row[3])) for row in rows}
+
+
+# -- Writing -----------------------------------------------------------------------------------------
+async def _write(transaction: Transaction, market_id: int, settlement: Settlement, journal_ids: Sequence[int]) -> None:
+    """Write a settlement: first what is new, then what others may wait for, in the order of locks."""
+    await _insert_fills(transaction, market_id, settlement)
+    await _insert_journals(transaction, market_id, settlement, journal_ids)
+    await _change_balances(transaction, settlement)
+    await _change_positions(transaction, market_id, settlement)
+    await _change_orders(transaction, settlement)
+    if settlement.status is not None:
+        await transaction.execute(
+            "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)
+        )
+
+
+async def _insert_fills(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
+    if not settlement.fills:
+        return
+    await transaction.execute(
+        """
+        INSERT INTO fills (market_id, trade_id, side, order_id, account_id, role, price_ticks, quantity_lots,
+            notional_units, fee_units, fee_ppm, fee_asset_id, realised_pnl_units, sequence, event_index, created_at_ms)
+        SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::smallint[],
+            $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::smallint[], $13::bigint[],
+            $14::bigint[], $15::integer[], $16::bigint[])
+        """,
+        market_id,
+        *columns(settlement.fills, 15),
+    )
+
+
+async def _insert_journals(
+    transaction: Transaction, market_id: int, settlement: Settlement, journal_ids: Sequence[int]
+) -> None:
+    if not settlement.journals:
+        return
+    ids = journal_ids[: len(settlement.journals)]
+    places, *postings = columns(settlement.postings, 6)
+    await transaction.execute(
+        """
+        WITH entered AS (
+            INSERT INTO journals (journal_id, market_id, kind, sequence, event_index, created_at_ms)
+            SELECT journal_id, $1, kind, sequence, event_index, created_at_ms
+            FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::integer[], $6::bigint[])
+                AS entered (journal_id, kind, sequence, event_index, created_at_ms)
+        )
+        INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units)
+        SELECT * FROM unnest($7::bigint[], $8::smallint[], $9::bigint[], $10::smallint[], $11::smallint[],
+            $12::bigint[])
+        """,
+        market_id,
+        ids,
+        *columns(settlement.journals, 4),
+        [ids[place] for place in places],
+        *postings,
+    )
+
+
+async def _change_balances(transaction: Transaction, settlement: Settlement) -> None:
+    """Add to the balances; an account that never had the asset gets a balance of zero first."""
+    if not settlement.balances:
+        return
+    accounts, assets, totals, held = columns(settlement.balances, 4)
+    await transaction.execute(
+        """
+        INSERT INTO balances (account_id, asset_id, is_margin_asset)
+        SELECT account_id, asset_id, assets.is_margin_asset
+        FROM unnest($1::bigint[], $2::smallint[]) AS wanted (account_id, asset_id) JOIN assets USING (asset_id)
+        WHERE NOT EXISTS (SELECT FROM balances WHERE balances.account_id = wanted.account_id
+            AND balances.asset_id = wanted.asset_id)
+        ORDER BY account_id, asset_id
+        ON CONFLICT DO NOTHING
+        """,
+        accounts,
+        assets,
+    )
+    changed = await transaction.execute(
+        """
+        WITH change AS (
+            SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[])
+                AS change (account_id, asset_id, total_units, held_units)
+        ), locked AS MATERIALIZED (
+            SELECT account_id, asset_id, change.total_units, change.held_units
+            FROM change JOIN balances USING (account_id, asset_id)
+            ORDER BY account_id, asset_id FOR NO KEY UPDATE OF balances
+        )
+        UPDATE balances SET total_units = balances.total_units + locked.total_units,
+            held_units = balances.held_units + locked.held_units
+        FROM locked WHERE balances.account_id = locked.account_id AND balances.asset_id = locked.asset_id
+        """,
+        accounts,
+        assets,
+        totals,
+        held,
+    )
+    _expect(changed, len(settlement.balances), "balances")
+
+
+async def _change_positions(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
+    if not settlement.positions:
+        return
+    changed = await transaction.execute(
+        """
+        WITH change AS (
+            SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                AS change (account_id, lots, cost, realised, buy_lots, buy_notional, sell_lots, sell_notional,
+                    fee_reserve, read_lots, read_cost, read_realised)
+        ), locked AS MATERIALIZED (
+            SELECT change.* FROM change JOIN positions USING (account_id) WHERE market_id = $1
+            ORDER BY account_id FOR NO KEY UPDATE OF positions
+        )
+        UPDATE positions SET position_lots = locked.lots, cost_units = locked.cost,
+            realised_pnl_units = locked.realised, open_buy_lots = open_buy_lots + locked.buy_lots,
+            open_buy_notional_units = open_buy_notional_units + locked.buy_notional,
+            open_sell_lots = open_sell_lots + locked.sell_lots,
+            open_sell_notional_units = open_sell_notional_units + locked.sell_notional,
+            fee_reserve_units = fee_reserve_units + locked.fee_reserve
+        FROM locked WHERE positions.account_id = locked.account_id AND positions.market_id = $1
+            AND position_lots = locked.read_lots AND cost_units = locked.read_cost
+            AND realised_pnl_units = locked.read_realised
+        """,
+        market_id,
+        *columns(settlement.positions, 12),
+    )
+    _expect(changed, len(settlement.positions), "positions")
+
+
+async def _change_orders(transaction: Transaction, settlement: Settlement) -> None:
+    if not settlement.orders:
+        return
+    changed = await transaction.execute(
+        """
+        WITH change AS (
+            SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::bigint[],
+                $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+                AS change (order_id, status, reason, quantity, price, trigger, open, filled, traded, held, read_held,
+                    time_ms)
+        ), locked AS MATERIALIZED (
+            SELECT change.* FROM change JOIN orders USING (order_id) ORDER BY order_id FOR NO KEY UPDATE OF orders
+        )
+        UPDATE orders SET status = locked.status, reason = locked.reason, quantity_lots = locked.quantity,
+            display_quantity_lots = least(display_quantity_lots, locked.quantity), price_ticks = locked.price,
+            trigger_price_ticks = locked.trigger, open_lots = locked.open, filled_lots = locked.filled,
+            filled_notional_units = filled_notional_units + locked.traded, held_units = locked.held,
+            updated_at_ms = greatest(updated_at_ms, locked.time_ms)
+        FROM locked WHERE orders.order_id = locked.order_id AND held_units = locked.read_held
+        """,
+        *columns(settlement.orders, 12),
+    )
+    _expect(changed, len(settlement.orders), "orders")
+
+
+async def _advance(transaction: Transaction, market_id: int, before: int, after: int) -> None:
+    changed = await transaction.execute(
+        "UPDATE market_settlements SET last_settled_sequence = $3 WHERE market_id = $1 AND last_settled_sequence = $2",
+        market_id,
+        before,
+        after,
+    )
+    _expect(changed, 1, "market_settlements")
+
+
+def _expect(changed: int, wanted: int, table: str) -> None:
+    """Give way when a row is not as it was read."""
+    if changed != wanted:
+        raise TransactionConflict(f"{wanted - changed} rows of {table} changed while they were settled")
