@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, Page, PositionDetails
+from crossbook.application.views import BalanceDetails, FillDetails, Holdings, OrderDetails, Page, PositionDetails
 from crossbook.domain.errors import Reason
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import MAX_ID, OrderType, Side, TimeInForce
 from crossbook.storage.database import Database, Row
 
@@ -19,6 +20,15 @@ _FILL = """
     SELECT fill_id, trade_id, order_id, account_id, market_id, side, role, price_ticks, quantity_lots, notional_units,
         fee_units, realised_pnl_units, created_at_ms
     FROM fills
+"""
+_POSITIONS = """
+    SELECT account_id, market_id, position_lots, cost_units, realised_pnl_units, leverage, open_buy_lots,
+        open_buy_notional_units, open_sell_lots, open_sell_notional_units, fee_reserve_units
+    FROM positions WHERE account_id = $1 ORDER BY market_id
+"""
+_BALANCES = """
+    SELECT account_id, name, decimals, total_units, held_units
+    FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
 """
 
 
@@ -74,27 +84,20 @@ class Queries:
         )
         return [_fill(row) for row in rows]
 
+    async def holdings(self, account_id: int) -> Holdings:
+        """The account's balances, and its rows in perpetual markets, both of the same moment."""
+        async with self._database.snapshot() as transaction:
+            positions = await transaction.rows(_POSITIONS, account_id)
+            balances = await transaction.rows(_BALANCES, account_id)
+        return Holdings([BalanceDetails(*row) for row in balances], [_position(row) for row in positions])
+
     async def positions(self, account_id: int) -> list[PositionDetails]:
         """The account's rows in perpetual markets, lowest market number first."""
-        rows = await self._rows(
-            """
-            SELECT account_id, market_id, position_lots, cost_units, realised_pnl_units, leverage
-            FROM positions WHERE account_id = $1 ORDER BY market_id
-            """,
-            account_id,
-        )
-        return [PositionDetails(*row) for row in rows]
+        return [_position(row) for row in await self._rows(_POSITIONS, account_id)]
 
     async def balances(self, account_id: int) -> list[BalanceDetails]:
         """The account's balances by asset name."""
-        rows = await self._rows(
-            """
-            SELECT account_id, name, decimals, total_units, held_units
-            FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
-            """,
-            account_id,
-        )
-        return [BalanceDetails(*row) for row in rows]
+        return [BalanceDetails(*row) for row in await self._rows(_BALANCES, account_id)]
 
     async def _rows(self, statement: str, *values: object) -> list[Row]:
         async with self._database.snapshot() as transaction:
@@ -114,3 +117,22 @@ def _fill(row: Row) -> FillDetails:
     values: list[Any] = list(row.values())
     values[5:7] = Side(row["side"]), LiquidityRole(row["role"])
     return FillDetails(*values)
+
+
+def _position(row: Row) -> PositionDetails:
+    return PositionDetails(
+        row["account_id"],
+        row["market_id"],
+        row["position_lots"],
+        row["cost_units"],
+        row["realised_pnl_units"],
+        MarginRow(
+            row["leverage"],
+            row["position_lots"],
+            row["open_buy_lots"],
+            int(row["open_buy_notional_units"]),
+            row["open_sell_lots"],
+            int(row["open_sell_notional_units"]),
+            row["fee_reserve_units"],
+        ),
+    )

@@ -216,6 +216,7 @@ CREATE UNIQUE INDEX orders_one_by_client_id ON orders (account_id, client_order_
 CREATE INDEX orders_by_account ON orders (account_id, market_id, order_id);
 CREATE INDEX orders_live ON orders (account_id, market_id, order_id) WHERE is_live;
 CREATE INDEX orders_ended ON orders (account_id, ended_status, market_id, order_id) WHERE NOT is_live;
+CREATE INDEX orders_expiring ON orders (market_id, expire_time_ms) WHERE is_live AND time_in_force IN (4, 5);
 COMMENT ON TABLE orders IS 'Every order that was accepted into the log, as its owner sees it.';
 COMMENT ON COLUMN orders.order_id IS 'Unique for ever, rising; the order id of the engine, and the cursor of lists.';
 COMMENT ON COLUMN orders.account_id IS 'The owner.';

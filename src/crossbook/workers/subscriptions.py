@@ -1,0 +1,98 @@
+"""Updates to whoever listens, each at its own pace within bounds: nobody's slowness is felt by others."""
+
+import asyncio
+from collections import deque
+from enum import StrEnum
+
+from crossbook.domain.errors import CrossbookError
+from crossbook.workers.market_view import BookView, MarketUpdate
+
+
+class DropReason(StrEnum):
+    """Why a subscription ended before its owner ended it."""
+
+    SLOW = "slow"
+    """More updates waited than it may have."""
+    RESYNC = "resync"
+    """The market was built anew: take a new subscription, and with it a new book."""
+    STOPPED = "stopped"
+    """The venue stops."""
+
+
+class SubscriptionDropped(CrossbookError):
+    """The subscription gives nothing any more, for `reason`. Updates that still waited are lost."""
+
+    def __init__(self, reason: DropReason) -> None:
+        super().__init__(f"subscription dropped: {reason}")
+        self.reason = reason
+
+
+class Subscription:
+    """The book at one moment, and every update of it from there on, in order and without a gap."""
+
+    def __init__(self, start: BookView, capacity: int) -> None:
+        self.start = start
+        self._capacity = capacity
+        self._updates: deque[MarketUpdate] = deque()
+        self._changed = asyncio.Event()
+        self._dropped: DropReason | None = None
+
+    async def next(self) -> MarketUpdate:
+        """The next update, when there is one. Raises SubscriptionDropped. One caller at a time."""
+        while True:
+            if self._dropped is not None:
+                raise SubscriptionDropped(self._dropped)
+            if self._updates:
+                return self._updates.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+
+    def put(self, update: MarketUpdate) -> bool:
+        """Give it an update; False, and it is dropped, when it already has as many as it may."""
+        if len(self._updates) >= self._capacity:
+            self.drop(DropReason.SLOW)
+            return False
+        self._updates.append(update)
+        self._changed.set()
+        return True
+
+    def drop(self, reason: DropReason) -> None:
+        """Let `next` raise from now on."""
+        self._dropped = reason
+        self._updates.clear()
+        self._changed.set()
+
+
+class Subscribers:
+    """The subscriptions of one market."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._all: list[Subscription] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, start: BookView) -> Subscription:
+        """A new subscription, from `start` on."""
+        subscription = Subscription(start, self._capacity)
+        self._all.append(subscription)
+        return subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """Its owner wants no more; nothing happens if it is gone already."""
+        if subscription in self._all:
+            self._all.remove(subscription)
+
+    def publish(self, update: MarketUpdate) -> int:
+        """Give everybody an update; the number of those that were too slow, and are dropped."""
+        slow = [subscription for subscription in self._all if not subscription.put(update)]
+        for subscription in slow:
+            self._all.remove(subscription)
+        return len(slow)
+
+    def drop_all(self, reason: DropReason) -> None:
+        """End every subscription."""
+        for subscription in self._all:
+            subscription.drop(reason)
+        self._all.clear()
