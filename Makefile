@@ -51,6 +51,10 @@ $(VENV)/.project-$(BUILD): pyproject.toml setup.py $(COMPILED) $(VENV)/.packages
 	@touch $@
 	@echo "crossbook is installed in $(VENV), $$(find src -name '*.so' | grep -q . && echo 'with the compiled engine' || echo 'in pure Python')"
 
+.PHONY: run
+run: install ## start a venue with everything it needs on http://127.0.0.1:8000 (UP="--port 9000" for options)
+	@$(BIN)/crossbook up $(UP)
+
 .PHONY: test
 test: install ## run the tests on the compiled engine, then the engine's again from source
 	$(BIN)/python -m pytest -q

@@ -4,13 +4,18 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from benchmarks import matching
 from benchmarks.flows import SEED
-from benchmarks.matching import MEASUREMENTS
 from benchmarks.measuring import QUICK_DIVISOR, Settings
 from benchmarks.report import Row, conditions, print_report, processor_share
+from benchmarks.venue import venue
+
+MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {**matching.MEASUREMENTS, "venue": venue}
 
 
 def main() -> None:
@@ -30,7 +35,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the matching engine.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the engine and the venue.")
     parser.add_argument("--quick", action="store_true", help=f"every size divided by {QUICK_DIVISOR}")
     parser.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="this one only; may be repeated")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the flows (%(default)s)")

@@ -3,8 +3,13 @@
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +71,8 @@ def make_targets(text: str) -> list[str]:
 
 
 def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
-    assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh"}
-    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 3
+    assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh", "bash"}
+    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 4
 
 
 @pytest.mark.parametrize("snippet", those("python"), ids=str)
@@ -85,6 +90,50 @@ def test_shell_runs(snippet: Snippet, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(ROOT / name)
     done = run(["bash", "-euo", "pipefail", "-c", snippet.code], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def a_running_venue(folder: Path) -> Iterator[str]:
+    """The address of a venue that was started for this test."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "crossbook.cli", "up", "--no-bots", "--port", str(port), "--data", str(folder)]
+    with (folder.parent / "venue.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as venue:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            end = time.monotonic() + 60
+            while not _answers(f"{address}/ready"):
+                assert venue.poll() is None, (folder.parent / "venue.log").read_text()
+                assert time.monotonic() < end, (folder.parent / "venue.log").read_text()
+                time.sleep(0.1)
+            yield address
+        finally:
+            venue.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_the_first_order_of_the_readme_is_accepted(tmp_path: Path) -> None:
+    (snippet,) = those("bash")
+    with a_running_venue(tmp_path / "data") as address:
+        command = ["bash", "-euo", "pipefail", "-c", f"BASE={address}\n{snippet.code}"]
+        done = run(command, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in (
+        '"symbol":"BTC-PERP"',
+        '"userId"',
+        '"available":"10000"',
+        '"clientOrderId":"my-first"',
+        "PENDING_CANCEL",
+    ):
+        assert said in done.stdout, done.stdout
+    assert '"status":"OPEN"' in done.stdout
 
 
 @pytest.mark.parametrize("snippet", those("sh", make=True), ids=str)

@@ -1,8 +1,17 @@
-"""The command line: `crossbook replay` and `crossbook doctor`.
+"""The command line.
+
+    up                      a whole venue, with everything it needs
+    api, worker             its parts, for production
+    migrate, audit, config  schema, books, settings
+    replay, doctor          the engine alone; what runs here
 
 Exit codes: 0 fine, 1 a difference or something to repair, 2 bad input or usage.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,10 +20,11 @@ from rich.markup import escape
 
 from crossbook import __version__
 from crossbook.doctor import Finding, examine
+from crossbook.domain.errors import CrossbookError
 from crossbook.replay.command import Draw, Plan, TapeFormat, execute, report_table
 from crossbook.replay.runner import DEFAULT_BATCH
 from crossbook.replay.tables import TapeError
-from crossbook.terminal import fail, output, plain_table
+from crossbook.terminal import complain, fail, output, plain_table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,7 +33,19 @@ NOT_FINE: Final = 1
 MAX_BATCH: Final = 100_000
 PLOT_BATCH: Final = 100
 """Commands at a time with a picture: the book is looked at once after each group."""
+VENUE_NAMES: Final = ("DATABASE_URL", "REDIS_URL")
+"""Whoever sets one of these has a venue for the doctor."""
 PLOT_SUFFIXES: Final = (".png", ".svg", ".pdf")
+
+
+class WorkerName(StrEnum):
+    """What `crossbook worker` runs."""
+
+    RELAY = "relay"
+    MATCHER = "matcher"
+    SETTLER = "settler"
+    MARKET_DATA = "market-data"
+    ALL = "all"
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,11 +97,26 @@ def replay(
         Path | None,
         typer.Option(dir_okay=False, metavar="FILE", help="Draw depth and trades here, as .png, .svg or .pdf."),
     ] = None,
+    through_venue: Annotated[
+        bool, typer.Option("--through-venue", help="Send it through a whole venue, then audit the books.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", file_okay=False, metavar="DIR", help="Keep what --through-venue leaves in this folder."),
+    ] = None,
 ) -> None:
-    """Replay a recorded tape through the matching engine.
+    """Replay a recorded tape through the matching engine, or through a whole venue.
 
     With --expect, exits with 1 and shows the first difference when a single trade differs.
     """
+    if through_venue:
+        if snapshot_every or batch is not None or per_command or plot is not None:
+            fail("--through-venue goes with --expect, --out, --from and --data only")
+        _check_folder(out)
+        _replay_through_venue(tape, source, expect, out, data)
+        return
+    if data is not None:
+        fail("--data needs --through-venue")
     if batch is not None and per_command:
         fail("--batch and --per-command exclude each other")
     _check_folder(out)
@@ -92,6 +129,23 @@ def replay(
         fail(str(error))
     output().print(report_table(report))
     if report.comparison is not None and report.comparison.difference is not None:
+        raise typer.Exit(NOT_FINE)
+
+
+def _replay_through_venue(
+    tape: Path, source: TapeFormat, expect: Path | None, out: Path | None, data: Path | None
+) -> None:
+    from crossbook.audit_table import show_audit
+    from crossbook.replay import through_venue
+
+    try:
+        report = through_venue.execute(through_venue.VenuePlan(tape, source, expect, out, data))
+    except (CrossbookError, OSError) as error:
+        fail(str(error))
+    console = output()
+    console.print(through_venue.venue_table(report))
+    show_audit(report.checks, console)
+    if not report.ok:
         raise typer.Exit(NOT_FINE)
 
 
@@ -115,12 +169,18 @@ def _check_folder(file: Path | None) -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", file_okay=False, metavar="DIR", help="Look at the venue in this folder too."),
+    ] = None,
+) -> None:
     """Say how Crossbook runs here, and what to do about it.
 
-    Exits with 1 when it can not run.
+    With --data, DATABASE_URL or REDIS_URL it looks at what the venue stands on too. Exits with 1 when
+    something does not work.
     """
-    findings = examine()
+    findings = [*examine(), *_examine_venue(data)]
     table = plain_table()
     for finding in findings:
         table.add_row(finding.topic, f"[{_colour(finding)}]{escape(finding.found)}[/]")
@@ -133,10 +193,110 @@ def doctor() -> None:
         raise typer.Exit(NOT_FINE)
 
 
+def _examine_venue(data: Path | None) -> list[Finding]:
+    """Findings about the venue, if one is given."""
+    if data is None and not any(os.environ.get(name) for name in VENUE_NAMES):
+        return []
+    from crossbook import venue_commands
+
+    return venue_commands.examine({"data_dir": data})
+
+
 def _colour(finding: Finding) -> str:
     if not finding.ok:
         return "red"
     return "yellow" if finding.advice else "green"
+
+
+# -- The venue ---------------------------------------------------------------------------------------
+HostOption = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")]
+PortOption = Annotated[int | None, typer.Option("--port", metavar="N", help="The port to listen on; 0 for a free one.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", file_okay=False, metavar="DIR", help="The folder of the embedded venue.")
+]
+
+
+@contextmanager
+def _saying_what_failed() -> Iterator[None]:
+    """An error that has an explanation ends the command with it, on standard error, and 1."""
+    try:
+        yield
+    except CrossbookError as error:
+        complain(str(error))
+        raise typer.Exit(NOT_FINE) from error
+
+
+@app.command()
+def up(
+    host: HostOption = None,
+    port: PortOption = None,
+    data: DataOption = None,
+    bots: Annotated[bool | None, typer.Option("--bots/--no-bots", help="Let bots trade the demo markets.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="What the bots decide by.")] = None,
+) -> None:
+    """Start a venue with everything it needs: database, streams, workers, demo markets, users and bots.
+
+    Stops in order at Ctrl-C; the next start goes on where it stopped.
+    """
+    from crossbook import venue_commands
+
+    with _saying_what_failed():
+        venue_commands.up({"host": host, "port": port, "data_dir": data, "bots": bots, "seed": seed})
+
+
+@app.command()
+def api(host: HostOption = None, port: PortOption = None) -> None:
+    """Run the API of a production venue. Needs DATABASE_URL, REDIS_URL and JWT_SECRET."""
+    from crossbook import venue_commands
+
+    with _saying_what_failed():
+        venue_commands.api({"host": host, "port": port})
+
+
+@app.command()
+def worker(name: Annotated[WorkerName, typer.Argument(help="Which worker.")]) -> None:
+    """Run one worker of a production venue, or all of them in one process."""
+    from crossbook import venue_commands
+
+    with _saying_what_failed():
+        venue_commands.worker(name)
+
+
+@app.command()
+def migrate(
+    data: DataOption = None,
+    demo_markets: Annotated[
+        bool, typer.Option("--demo-markets", help="Create BTC-PERP and ETH-PERP too, unless they are there.")
+    ] = False,
+) -> None:
+    """Bring the schema of the database up to date."""
+    from crossbook import venue_commands
+
+    with _saying_what_failed():
+        venue_commands.migrate_schema({"data_dir": data}, demo_markets)
+
+
+@app.command()
+def audit(data: DataOption = None) -> None:
+    """Prove everything that is stored from everything else, beside a running venue too.
+
+    Exits with 1 and shows the first difference of each check when the books do not agree.
+    """
+    from crossbook import venue_commands
+    from crossbook.audit_table import show_audit
+
+    with _saying_what_failed():
+        code = show_audit(venue_commands.audit_venue({"data_dir": data}), output())
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def config(data: DataOption = None) -> None:
+    """Print the settings in force and where each comes from; secrets are masked."""
+    from crossbook import venue_commands
+
+    output().print(venue_commands.settings_table({"data_dir": data}))
 
 
 def main() -> None:

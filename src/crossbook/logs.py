@@ -27,6 +27,9 @@ CORRELATION_ID: Final = "correlation_id"
 _FIELDS: Final = "crossbook_fields"
 _OWN_KEYS: Final = ("time", "level", "logger", "message", "exception", "stack")
 
+_encoded: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: `json.dumps` with separators makes an encoder for every line."""
+
 _bound: ContextVar[Mapping[str, object]] = ContextVar("crossbook_log_fields", default=MappingProxyType({}))
 
 
@@ -160,7 +163,7 @@ class JsonFormatter(logging.Formatter):
         for name, value in _fields_of(record).items():
             line[f"{name}_" if name in _OWN_KEYS else name] = value
         line.update(self._traces_of(record))
-        return json.dumps(line, separators=(",", ":"))
+        return _encoded(line)
 
     def _traces_of(self, record: logging.LogRecord) -> dict[str, object]:
         found = {"exception": _exception_of(self, record), "stack": record.stack_info or ""}

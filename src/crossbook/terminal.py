@@ -27,7 +27,12 @@ def plain_table() -> Table:
     return table
 
 
+def complain(message: str) -> None:
+    """Say on standard error what went wrong."""
+    Console(stderr=True, highlight=False).print(f"[red]Error:[/] {escape(message)}", soft_wrap=True)
+
+
 def fail(message: str) -> NoReturn:
     """Say what is wrong with the input or the usage on standard error, and exit with 2."""
-    Console(stderr=True, highlight=False).print(f"[red]Error:[/] {escape(message)}", soft_wrap=True)
+    complain(message)
     raise typer.Exit(BAD_INPUT)

@@ -314,6 +314,9 @@ def test_money_comes_in_and_goes_out_but_never_what_orders_need(database_url: st
         assert balance.total_units == 8_141_250_000
         with pytest.raises(InvalidOrder, match="amount"):
             await venue.funds.deposit(account, "USDC", 0)
+        await venue.funds.deposit(account, "USDC", 1 << 62)
+        with pytest.raises(InvalidOrder, match="more than the venue can hold"):
+            await venue.funds.deposit(account, "USDC", 1 << 62)
         async with venue.database.snapshot() as transaction:
             assert await transaction.value("SELECT sum(total_units) FROM balances") == 0
             assert await transaction.value("SELECT sum(amount_units) FROM postings") == 0

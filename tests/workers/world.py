@@ -315,6 +315,14 @@ class _CrossedDatabase:
             await self._crossings.cross()
         await self._crossings.cross()
 
+    @asynccontextmanager
+    async def each_alone(self) -> AsyncIterator[Transaction]:
+        await self._crossings.cross()
+        async with self._database.each_alone() as transaction:
+            yield transaction
+            await self._crossings.cross()
+        await self._crossings.cross()
+
     def snapshot(self) -> Any:
         return self.transaction(isolation="repeatable_read", read_only=True)
 
@@ -370,6 +378,13 @@ class _UnluckyDatabase:
             yield transaction
             self._fail_perhaps()
         self._fail_perhaps()
+
+    @asynccontextmanager
+    async def each_alone(self) -> AsyncIterator[Transaction]:
+        self._fail_perhaps()
+        async with self._database.each_alone() as transaction:
+            yield transaction
+            self._fail_perhaps()
 
     def snapshot(self) -> Any:
         return self.transaction(isolation="repeatable_read", read_only=True)

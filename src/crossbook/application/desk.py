@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from crossbook.application import validation
 from crossbook.application.admission import Admission, Books, Needs
-from crossbook.application.errors import Overloaded, StoreRefused
+from crossbook.application.errors import OutcomeUnknown, Overloaded, StoreRefused
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import (
@@ -98,8 +98,8 @@ class Desk:
         """Enter an order.
 
         Raises InvalidOrder, MarketNotFound, InsufficientMargin, InsufficientFunds, DuplicateClientOrderId,
-        Overloaded, and the store's error when it is unknown whether the order was entered: ask again with
-        the same client id.
+        Overloaded, and OutcomeUnknown or the store's error when it is unknown whether the order was entered:
+        ask again with the same client id.
         """
         market = self._markets.numbered(order.market_id)
         validation.check(order, market.instrument, self._clock.now_ms())
@@ -142,7 +142,13 @@ class Desk:
                     continue
                 batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
                 self._batch_taken(len(batch))
-                await self._serve(batch)
+                try:
+                    await self._serve(batch)
+                except BaseException:
+                    # The desk ends here. Nobody may wait for ever, and nobody knows whether the commit came through.
+                    for waiting in batch:
+                        _answer(waiting, OutcomeUnknown("the order desk stopped in the middle of it"))
+                    raise
         finally:
             stopping.cancel()
 
@@ -177,10 +183,6 @@ class Desk:
         except CrossbookError as error:
             for waiting in batch:
                 _answer(waiting, error)
-        except BaseException:
-            for waiting in batch:
-                waiting.answer.cancel()
-            raise
         else:
             if touched:
                 self._committed(touched)

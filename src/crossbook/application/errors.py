@@ -8,6 +8,7 @@ InsufficientFunds                    less available than needed (margin has its 
 DuplicateClientOrderId               the client id of another order
 EmailTaken, WrongCredentials         registering and signing in
 Overloaded                           too much is waiting: try again
+OutcomeUnknown                       it may have been done or not: ask again
 """
 
 from crossbook.domain.errors import CrossbookError, Reason
@@ -88,6 +89,10 @@ class WrongCredentials(ApplicationError):
 
 class Overloaded(ApplicationError):
     """More requests wait than the venue can hold; nothing of this one was done."""
+
+
+class OutcomeUnknown(ApplicationError):
+    """Whoever did the request ended in the middle of it: whether it was done, only asking again tells."""
 
 
 class StoreRefused(ApplicationError):

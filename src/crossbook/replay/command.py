@@ -93,7 +93,7 @@ def _start(plan: Plan) -> Replay:
 def _run(plan: Plan, report: Report) -> None:
     run = report.replay
     began = perf_counter()
-    with TableFile(plan.tape) as table, _progress(table) as advance:
+    with TableFile(plan.tape) as table, progress_bar(table) as advance:
         is_lobster = plan.format is TapeFormat.LOBSTER
         for trades in run.run(report.lobster.convert(table) if is_lobster else read_tape(table)):
             if report.comparison is not None:
@@ -107,7 +107,7 @@ def _run(plan: Plan, report: Report) -> None:
 
 
 @contextmanager
-def _progress(table: TableFile) -> Iterator[Callable[[], None]]:
+def progress_bar(table: TableFile) -> Iterator[Callable[[], None]]:
     """A bar on standard error while that is a terminal, else nothing; gives what moves it on."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -137,7 +137,7 @@ def report_table(report: Report) -> Table:
     table.add_row("state hash", run.engine.state_hash())
     table.add_row("engine", escape(check_engine().found))
     if report.comparison is not None:
-        table.add_row("expected", _verdict(report.comparison))
+        table.add_row("expected", verdict(report.comparison))
     return table
 
 
@@ -158,7 +158,8 @@ def _level(level: Level | None) -> str:
     return f"{level.price_ticks} ({level.visible_lots:,} lots in {orders})"
 
 
-def _verdict(comparison: Comparison) -> str:
+def verdict(comparison: Comparison) -> str:
+    """How a comparison ended, in colour."""
     difference = comparison.difference
     if difference is None:
         return f"[green]all {comparison.equal:,} trades equal[/]"

@@ -36,7 +36,7 @@ from crossbook.replay.trades import TapeTrade
 TAPE_ACCOUNT: Final = 1
 """The account that all orders of a tape belong to."""
 
-_TIME_IN_FORCE: Final = {
+TIME_IN_FORCE: Final = {
     TapeTif.GTC: TimeInForce.GTC,
     TapeTif.IOC: TimeInForce.IOC,
     TapeTif.AUCTION: TimeInForce.GTC,
@@ -156,7 +156,7 @@ def _command(sequence: int, row: TapeRow, quantity_lots: int) -> SingleCommand:
                 OrderType.LIMIT,
                 quantity_lots,
                 row.price_ticks,
-                _TIME_IN_FORCE[row.tif],
+                TIME_IN_FORCE[row.tif],
                 self_trade_prevention=SelfTradePrevention.NONE,
             )
         case Op.CANCEL:
@@ -244,7 +244,7 @@ def _new_head(side: Side, tif: TapeTif) -> int:
     terms = (
         side
         | OrderType.LIMIT << layout.TYPE_SHIFT
-        | _TIME_IN_FORCE[tif] << layout.TIF_SHIFT
+        | TIME_IN_FORCE[tif] << layout.TIF_SHIFT
         | SelfTradePrevention.NONE << layout.STP_SHIFT
         | PriceSource.LAST << layout.SOURCE_SHIFT
     )

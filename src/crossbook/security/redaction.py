@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 HIDDEN: Final = "***"
@@ -37,6 +38,7 @@ _VALUE: Final = rf"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|{_SCHEME.pattern}|[^
 _NAMED: Final = re.compile(f"({_NAME}){_VALUE}", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1_024)
 def is_secret_name(name: str) -> bool:
     """Whether a field, header or parameter of this name holds a secret, however it is spelled."""
     letters = "".join(filter(str.isalnum, name)).lower()

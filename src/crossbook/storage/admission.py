@@ -137,9 +137,12 @@ def _known(row: Row) -> KnownOrder:
 async def write(transaction: Transaction, books: Books, now_ms: int) -> None:
     """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names."""
     await _write_balances(transaction, books)
-    await _write_positions(transaction, books)
-    sequences = await _write_commands(transaction, books.commands, now_ms)
-    await _write_orders(transaction, [(sequences[index], order) for index, order in books.orders], now_ms)
+    logged = await _number(transaction, books.commands, now_ms)
+    orders = [(logged[index].sequence, order) for index, order in books.orders]
+    if orders:
+        await _write_orders(transaction, logged, orders, _position_rows(books), now_ms)
+    elif logged:  # only an order changes a margin row
+        await commands_log.append(transaction, logged)
 
 
 async def _write_balances(transaction: Transaction, books: Books) -> None:
@@ -156,54 +159,47 @@ async def _write_balances(transaction: Transaction, books: Books) -> None:
     )
 
 
-async def _write_positions(transaction: Transaction, books: Books) -> None:
-    if not books.touched_positions:
-        return
-    rows = []
+def _position_rows(books: Books) -> list[tuple[int, ...]]:
+    """The margin rows that the batch changed."""
+    rows: list[tuple[int, ...]] = []
     for key in sorted(books.touched_positions):
         row = books.positions[key].margin
         sums = (row.buy_lots, row.buy_notional_units, row.sell_lots, row.sell_notional_units, row.fee_reserve_units)
         rows.append((*key, *sums, row.leverage))
-    await transaction.execute(
-        """
-        INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
-            open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-        SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::numeric[],
-            $5::bigint[], $6::numeric[], $7::bigint[], $8::smallint[])
-        ON CONFLICT (account_id, market_id) DO UPDATE SET
-            open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
-            open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
-            fee_reserve_units = excluded.fee_reserve_units, leverage = excluded.leverage
-        """,
-        *columns(rows, 8),
-    )
+    return rows
 
 
-async def _write_commands(
+async def _number(
     transaction: Transaction, commands: Sequence[tuple[int, CommandMaker]], now_ms: int
-) -> list[int]:
-    """Log the commands; gives the sequence of each."""
+) -> list[LoggedCommand]:
+    """Give the commands their sequences; what is to be logged of them."""
     counts: dict[int, int] = {}
     for market_id, _ in commands:
         counts[market_id] = counts.get(market_id, 0) + 1
     if not counts:
         return []
     following = await commands_log.take_sequences(transaction, counts)
-    sequences = []
     logged = []
     for market_id, make in commands:
         sequence = following[market_id]
         following[market_id] += 1
-        sequences.append(sequence)
         record = encode_records(make(sequence, now_ms))
         logged.append(LoggedCommand(market_id, sequence, record, now_ms, COMMAND_VERSION))
-    await commands_log.append(transaction, logged)
-    return sequences
+    return logged
 
 
-async def _write_orders(transaction: Transaction, orders: Sequence[tuple[int, AdmittedOrder]], now_ms: int) -> None:
-    if not orders:
-        return
+async def _write_orders(
+    transaction: Transaction,
+    logged: Sequence[LoggedCommand],
+    orders: Sequence[tuple[int, AdmittedOrder]],
+    positions: Sequence[tuple[int, ...]],
+    now_ms: int,
+) -> None:
+    """Append to the log, store the orders that it names, and count them in the margin rows, by one statement.
+
+    The margin rows are locked since they were read, and a new one needs the account's balance, which is locked too.
+    """
+    commands = [(c.market_id, c.sequence, c.version, c.record, c.accepted_at_ms) for c in logged]
     rows = [
         (
             admitted.order_id,
@@ -240,6 +236,19 @@ async def _write_orders(transaction: Transaction, orders: Sequence[tuple[int, Ad
     ]
     await transaction.execute(
         """
+        WITH logged AS (
+            INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
+            SELECT * FROM unnest($29::integer[], $30::bigint[], $31::smallint[], $32::bytea[], $33::bigint[])
+        ), counted AS (
+            INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
+                open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
+            SELECT * FROM unnest($34::bigint[], $35::integer[], $36::bigint[], $37::numeric[],
+                $38::bigint[], $39::numeric[], $40::bigint[], $41::smallint[])
+            ON CONFLICT (account_id, market_id) DO UPDATE SET
+                open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
+                open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
+                fee_reserve_units = excluded.fee_reserve_units, leverage = excluded.leverage
+        )
         INSERT INTO orders (order_id, account_id, market_id, sequence, client_order_id, request_hash, side, type,
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
@@ -251,4 +260,6 @@ async def _write_orders(transaction: Transaction, orders: Sequence[tuple[int, Ad
             $27::bigint[], $28::bigint[])
         """,
         *columns(rows, 28),
+        *columns(commands, 5),
+        *columns(positions, 8),
     )

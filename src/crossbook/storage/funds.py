@@ -1,12 +1,18 @@
 """Money across the border, durable: the port of `crossbook.application.funds`."""
 
 from collections.abc import Callable
+from typing import Final
 
 from crossbook.application.admission import Balance, Books
+from crossbook.application.errors import InvalidOrder
 from crossbook.domain.ledger import Journal, LedgerType
 from crossbook.storage import ledger, markets
 from crossbook.storage.admission import read_balances, read_positions
 from crossbook.storage.database import Database
+from crossbook.storage.errors import StatementFailed
+
+OUT_OF_RANGE: Final = "22003"
+"""The SQLSTATE of a number that its column can not hold."""
 
 
 class FundsStore:
@@ -24,6 +30,16 @@ class FundsStore:
         self, account_id: int, kind: LedgerType, decide: Callable[[Books, dict[str, int]], Journal], now_ms: int
     ) -> dict[str, Balance]:
         """Read, decide, post and commit; see the port."""
+        try:
+            return await self._move(account_id, kind, decide, now_ms)
+        except StatementFailed as error:
+            if error.code == OUT_OF_RANGE:
+                raise InvalidOrder("amount", "is more than the venue can hold") from error
+            raise
+
+    async def _move(
+        self, account_id: int, kind: LedgerType, decide: Callable[[Books, dict[str, int]], Journal], now_ms: int
+    ) -> dict[str, Balance]:
         async with self._database.transaction() as transaction:
             books = Books()
             books.balances = await read_balances(transaction, [account_id])

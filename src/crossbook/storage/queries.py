@@ -73,7 +73,7 @@ class Queries:
         rows = await self._rows(
             f"""
             {_FILL} WHERE account_id = $1 AND fill_id < $2
-            AND ($3 = 0 OR market_id = $3) AND ($4 = 0 OR order_id = $4)
+            AND ($3 = 0 OR market_id = $3) AND ($4::bigint = 0 OR order_id = $4)
             ORDER BY fill_id DESC LIMIT $5
             """,
             account_id,
@@ -100,7 +100,7 @@ class Queries:
         return [BalanceDetails(*row) for row in await self._rows(_BALANCES, account_id)]
 
     async def _rows(self, statement: str, *values: object) -> list[Row]:
-        async with self._database.snapshot() as transaction:
+        async with self._database.each_alone() as transaction:
             rows: list[Row] = await transaction.rows(statement, *values)
             return rows
 

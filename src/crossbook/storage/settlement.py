@@ -95,19 +95,20 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
     """
     market_id = terms.market_id
     await _take_turn(transaction, market_id)
-    settled = await settled_sequence(transaction, market_id)
+    settled, logged_ms, journal_ids = await _read_log(transaction, market_id, entries)
     fresh = [entry for entry in entries if entry[0] > settled]
     if not fresh:
         return settled
     if fresh[0][0] != settled + 1:
         raise SettlementGap(f"market {market_id} is settled up to {settled}; {fresh[0][0]} can not be next")
-    events = [event for _, of_one in fresh for event in of_one]
-    times_ms, journal_ids = await _read_log(transaction, market_id, fresh, events)
+    times_ms = logged_ms[-len(fresh) :]
+    if len(logged_ms) != len(entries):
+        raise SettlementGap(f"market {market_id} has no commands {fresh[0][0]} to {fresh[-1][0]} in its log")
     commands = [
         CommandEvents(sequence, time_ms, of_one) for (sequence, of_one), time_ms in zip(fresh, times_ms, strict=True)
     ]
-    orders = await _read_orders(transaction, market_id, orders_named(events))
-    positions = await _read_positions(transaction, market_id, orders)
+    named = orders_named(event for _, of_one in fresh for event in of_one)
+    orders, positions = await _read_rows(transaction, market_id, named)
     await _write(transaction, market_id, settle(terms, commands, orders, positions), journal_ids)
     await _advance(transaction, market_id, settled, fresh[-1][0])
     return fresh[-1][0]
@@ -131,55 +132,49 @@ async def _take_turn(transaction: Transaction, market_id: int) -> None:
 
 
 async def _read_log(
-    transaction: Transaction, market_id: int, entries: Sequence[Entry], events: Sequence[Event]
-) -> tuple[list[int], list[int]]:
-    """When each command was accepted, and an id for every journal that may be needed."""
+    transaction: Transaction, market_id: int, entries: Sequence[Entry]
+) -> tuple[int, list[int], list[int]]:
+    """The sequence settled so far, when each command was accepted, and an id for every journal that may be needed."""
+    if not entries:
+        return await settled_sequence(transaction, market_id), [], []
     row = await transaction.row(
         """
-        SELECT (
+        SELECT last_settled_sequence, (
             SELECT array_agg(accepted_at_ms ORDER BY sequence) FROM commands
             WHERE market_id = $1 AND sequence BETWEEN $2 AND $3
         ) AS times_ms, (
             SELECT array_agg(nextval('journals_journal_id_seq')) FROM generate_series(1, $4::integer)
         ) AS journal_ids
+        FROM market_settlements WHERE market_id = $1
         """,
         market_id,
         entries[0][0],
         entries[-1][0],
-        sum(isinstance(event, Trade) for event in events),
+        sum(isinstance(event, Trade) for _, of_one in entries for event in of_one),
     )
-    assert row is not None  # a SELECT without FROM gives one row
-    times_ms = row["times_ms"] or []
-    if len(times_ms) != len(entries):
-        raise SettlementGap(f"market {market_id} has no commands {entries[0][0]} to {entries[-1][0]} in its log")
-    return times_ms, row["journal_ids"] or []
+    if row is None:
+        raise UnknownMarket(f"no such market: {market_id}")
+    return row["last_settled_sequence"], row["times_ms"] or [], row["journal_ids"] or []
 
 
-async def _read_orders(transaction: Transaction, market_id: int, order_ids: list[int]) -> dict[int, OrderRow]:
+async def _read_rows(
+    transaction: Transaction, market_id: int, order_ids: list[int]
+) -> tuple[dict[int, OrderRow], dict[int, PositionRow]]:
+    """The orders, and the positions of their accounts in this market, where they have one."""
     rows = await transaction.rows(
         """
         SELECT order_id, account_id, side, post_only, reduce_only, status, reason, quantity_lots, price_ticks,
-            trigger_price_ticks, budget, open_lots, filled_lots, held_units
-        FROM orders WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
+            trigger_price_ticks, budget, open_lots, filled_lots, held_units, position_lots, cost_units,
+            realised_pnl_units
+        FROM orders LEFT JOIN positions USING (account_id, market_id)
+        WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
         """,
         order_ids,
         market_id,
     )
-    return {row[0]: OrderRow(*row) for row in rows}
-
-
-async def _read_positions(
-    transaction: Transaction, market_id: int, orders: dict[int, OrderRow]
-) -> dict[int, PositionRow]:
-    rows = await transaction.rows(
-        """
-        SELECT account_id, position_lots, cost_units, realised_pnl_units FROM positions
-        WHERE account_id = ANY ($1::bigint[]) AND market_id = $2
-        """,
-        sorted({order.account_id for order in orders.values()}),
-        market_id,
-    )
-    return {row[0]: PositionRow(row[0], Position(row[1], row[2], row[3])) for row in rows}
+    orders = {row[0]: OrderRow(*row[:14]) for row in rows}
+    positions = {row[1]: PositionRow(row[1], Position(*row[14:])) for row in rows if row[14] is not None}
+    return orders, positions
 
 
 # -- Writing -----------------------------------------------------------------------------------------

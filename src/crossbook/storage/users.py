@@ -1,14 +1,25 @@
 """Users, their accounts, and the sessions they hold."""
 
+import asyncio
+
 from crossbook.application.accounts import User, UserKind
 from crossbook.application.errors import EmailTaken
-from crossbook.storage.database import Database, Transaction
+from crossbook.storage.database import Database, Row, Transaction
 from crossbook.storage.errors import ConstraintViolated
 
 _USER = """
     SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms
     FROM users JOIN accounts USING (user_id)
 """
+_SESSIONS = """
+    SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms,
+        session_hash, expires_at_ms
+    FROM sessions JOIN users USING (user_id) JOIN accounts USING (user_id)
+    WHERE session_hash = ANY ($1::bytea[]) AND revoked_at_ms IS NULL
+"""
+
+_Session = tuple[User, int]
+"""Whose session it is, and when it expires, in milliseconds."""
 
 
 class UserStore:
@@ -16,6 +27,7 @@ class UserStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sessions = _SessionReader(database)
 
     async def create(
         self,
@@ -80,18 +92,15 @@ class UserStore:
             )
 
     async def session_user(self, session_hash: bytes, now_ms: int) -> User | None:
-        """The user whose token this is, unless it was revoked, has expired, or the user may not sign in."""
-        async with self._database.snapshot() as transaction:
-            user = await _one(
-                transaction,
-                f"""
-                {_USER} JOIN sessions USING (user_id)
-                WHERE session_hash = $1 AND revoked_at_ms IS NULL AND expires_at_ms > $2
-                """,
-                session_hash,
-                now_ms,
-            )
-        return None if user is None or user.disabled else user
+        """The user whose token this is, unless it was revoked, has expired, or the user may not sign in.
+
+        Questions that come while one is under way are asked together: busy clients ask for many sessions a second.
+        """
+        found = await self._sessions.ask(session_hash)
+        if found is None:
+            return None
+        user, expires_at_ms = found
+        return None if user.disabled or expires_at_ms <= now_ms else user
 
     async def revoke_session(self, session_hash: bytes, now_ms: int) -> None:
         """Refuse a token from now on."""
@@ -103,10 +112,48 @@ class UserStore:
             )
 
 
+class _SessionReader:
+    """Looks up sessions, all that wait by one statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[tuple[bytes, asyncio.Future[_Session | None]]] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def ask(self, session_hash: bytes) -> _Session | None:
+        """The user of a session that was not revoked, and when it expires. Raises StorageError."""
+        answer: asyncio.Future[_Session | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((session_hash, answer))
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_all())
+        return await answer
+
+    async def _read_all(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting, []
+            try:
+                found = await self._read([session_hash for session_hash, _ in asked])
+            except Exception as error:
+                for _, answer in asked:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for session_hash, answer in asked:
+                if not answer.done():  # else its caller has gone
+                    answer.set_result(found.get(session_hash))
+
+    async def _read(self, session_hashes: list[bytes]) -> dict[bytes, _Session]:
+        async with self._database.each_alone() as transaction:
+            rows = await transaction.rows(_SESSIONS, session_hashes)
+        return {row["session_hash"]: (_user(row), row["expires_at_ms"]) for row in rows}
+
+
 async def _one(transaction: Transaction, statement: str, *values: object) -> User | None:
     row = await transaction.row(statement, *values)
-    if row is None:
-        return None
+    return None if row is None else _user(row)
+
+
+def _user(row: Row) -> User:
     return User(
         row["user_id"],
         row["account_id"],

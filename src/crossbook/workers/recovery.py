@@ -39,7 +39,7 @@ class Progress(NamedTuple):
 
 async def progress(database: Database, market_id: int) -> Progress:
     """How far the market is now. Raises StorageError."""
-    async with database.transaction(read_only=True) as transaction:
+    async with database.each_alone() as transaction:
         return await progress_in(transaction, market_id)
 
 
@@ -52,7 +52,7 @@ async def restore(database: Database, market: MarketName, at_most: int, metrics:
     """An engine from the newest good snapshot up to the sequence `at_most`; broken ones are skipped with a warning."""
     below = at_most + 1
     while True:
-        async with database.transaction(read_only=True) as transaction:
+        async with database.each_alone() as transaction:
             stored = await snapshots.newest(transaction, market.market_id, below)
         if stored is None:
             return Restored(Engine(), None)
@@ -73,7 +73,7 @@ async def read_log(database: Database, market_id: int, after_sequence: int, limi
 
     Raises MarketStopped for a command of another version, which this program would play wrongly.
     """
-    async with database.transaction(read_only=True) as transaction:
+    async with database.each_alone() as transaction:
         logged = await commands_log.read(transaction, market_id, after_sequence + 1, limit)
     for command in logged:
         if command.version != COMMAND_VERSION:

@@ -89,7 +89,7 @@ class Relay:
 
     async def _needed(self) -> int:
         """What follows the newest snapshot: a matcher that starts from there needs it, and a running one is beyond."""
-        async with self._database.transaction(read_only=True) as transaction:
+        async with self._database.each_alone() as transaction:
             return await snapshots.newest_sequence(transaction, self._market.market_id) + 1
 
     async def _pause_after_failure(self, duration_s: float) -> None:

@@ -31,6 +31,11 @@ AmountText = Annotated[
 PriceText = Annotated[AmountText, Meta(examples=["65000"])]
 DecimalText = Annotated[str, Meta(description="a decimal number in a string", examples=["65000.5"])]
 """A number in a reply; it may be negative."""
+Level = Annotated[
+    list[DecimalText],
+    Meta(min_length=2, max_length=2, description="price and quantity", examples=[["65000", "1.25"]]),
+]
+"""A level of the book. A list, not a tuple: tools that read documents trip over the schema of a tuple."""
 TimeMs = Annotated[int, Meta(ge=0, description="milliseconds since the epoch", examples=[1767225600000])]
 MarketId = Annotated[
     str,
@@ -168,8 +173,8 @@ class OrderBook(View, frozen=True, kw_only=True):
 
     market_id: MarketId
     sequence: int
-    bids: list[tuple[DecimalText, DecimalText]]
-    asks: list[tuple[DecimalText, DecimalText]]
+    bids: list[Level]
+    asks: list[Level]
 
 
 class Price(View, frozen=True, kw_only=True):

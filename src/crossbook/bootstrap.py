@@ -1,0 +1,427 @@
+"""Puts a venue together: the only place that chooses adapters.
+
+Numbers are those of the way of an order (ARCHITECTURE.md): 1 request, 2 dialect, 3 use case, 4 risk, 5 accept,
+6 relay, 7 match, 8 settle, 9 read, 10 publish.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from crossbook import __version__, private_files
+from crossbook.application.accounts import Accounts
+from crossbook.application.desk import Desk
+from crossbook.application.errors import Overloaded
+from crossbook.application.funds import Funds
+from crossbook.application.markets import Markets
+from crossbook.application.marks import Marks
+from crossbook.application.requests import SystemRequest
+from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
+from crossbook.demo_bots import BotAgency
+from crossbook.dialects.endpoint import Surroundings
+from crossbook.dialects.flux.endpoints import flux_dialect
+from crossbook.dialects.flux.services import Services
+from crossbook.domain.commands import SingleCommand
+from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
+from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
+from crossbook.rates import brake_of, limiter_of
+from crossbook.readiness import Worker, checks_of
+from crossbook.security.passwords import Passwords
+from crossbook.security.tokens import Tokens
+from crossbook.server.access_log import LOGGER, JsonAccessLog, log_access
+from crossbook.server.app import Setup, build_app
+from crossbook.server.metrics import Metrics
+from crossbook.server.middleware import AccessLog
+from crossbook.settings import Settings
+from crossbook.storage import leases
+from crossbook.storage import markets as stored_markets
+from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.database import Database
+from crossbook.storage.embedded import EmbeddedPostgres
+from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
+from crossbook.storage.funds import FundsStore
+from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.migrate import migrate, pending
+from crossbook.storage.queries import Queries
+from crossbook.storage.users import UserStore
+from crossbook.streams.in_process import InProcessStreams
+from crossbook.streams.port import Stream, StreamError, StreamKind
+from crossbook.streams.redis_streams import RedisStreams
+from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
+from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.health import Condition
+from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
+from crossbook.workers.matcher import Matcher, MatcherSettings
+from crossbook.workers.names import MarketName
+from crossbook.workers.pauses import pause
+from crossbook.workers.relay import Relay
+from crossbook.workers.settler import Settler, SettlerSettings
+from crossbook.workers.timers import Timers
+from crossbook.workers.wake import Wake
+
+POSTGRES_FOLDER: Final = "postgres"
+SECRET_FILE: Final = "jwt_secret"  # noqa: S105 - a file's name
+MATCHER_STOP_MS: Final = 1_200
+SETTLEMENTS_APART_MS: Final = 10
+MARKS_EVERY_MS: Final = 100
+LAG_EVERY_MS: Final = 1_000
+DRAIN_TIMEOUT_S: Final = 10.0
+DRAIN_LOOK_MS: Final = 5
+SECRET_BYTES: Final = 48
+UNAVAILABLE: Final = (DatabaseUnavailable, StatementTooSlow, TransactionConflict, StreamError, MarketDataUnavailable)
+"""What Flux answers with 503."""
+
+_log: Final = Log("bootstrap")
+_access: Final = Log(LOGGER)
+
+
+# -- The two kinds of venue --------------------------------------------------------------------------
+def embedded(settings: Settings, clock: Clock | None = None) -> Venue:
+    """A venue whole in one process: with its own PostgreSQL and streams, unless the settings name others."""
+    clock = clock or SystemClock()
+    server = None if settings.database_url else EmbeddedPostgres(settings.data_dir / POSTGRES_FOLDER)
+    return Venue(settings, clock, _Builder(settings, clock, ALL_ROLES, server).plan())
+
+
+def production(settings: Settings, roles: Iterable[Role], clock: Clock | None = None) -> Venue:
+    """A part of a venue, on the database and the streams that the settings name. It brings nothing of its own."""
+    clock = clock or SystemClock()
+    return Venue(settings, clock, _Builder(settings, clock, frozenset(roles), None).plan())
+
+
+class _Builder:
+    """Opens what a venue stands on, and builds its parts."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, roles: frozenset[Role], postgres: EmbeddedPostgres | None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._roles = roles
+        self._postgres = postgres
+        self._holder = f"{os.getpid()}-{secret_token(16)}"
+
+    def plan(self) -> Plan:
+        """How the venue is made."""
+        return Plan(self._roles, self._postgres, self.prepare, self.open_ground, self.wire)
+
+    # -- The ground ----------------------------------------------------------------------------------
+    def prepare(self) -> None:
+        """Make the data folder of an embedded venue. Raises DataFolderError."""
+        if not self._settings.production:
+            private_files.make_folder(self._settings.data_dir)
+
+    async def open_ground(self) -> Ground:
+        """Connect; an embedded venue brings the schema up to date and sets up what is missing."""
+        database = await open_database(self._settings, self._postgres)
+        try:
+            if self._settings.production:
+                await _require_schema(database)
+            else:
+                await self._set_up(database)
+            async with database.transaction(read_only=True) as transaction:
+                markets = await stored_markets.load(transaction)
+        except BaseException:
+            await database.close()
+            raise
+        if not markets:
+            _log.warning("there are no markets; `crossbook migrate --demo-markets` makes two")
+        commands, events = (self._stream(kind) for kind in (StreamKind.COMMANDS, StreamKind.EVENTS))
+        return Ground(self._clock, database, commands, events, markets)
+
+    async def _set_up(self, database: Database) -> None:
+        await migrate(database)
+        if self._postgres is not None:
+            # Nobody else can be on this database: a venue that was killed must not be waited for.
+            async with database.transaction() as transaction:
+                await leases.release_all(transaction)
+        if self._settings.demo:
+            await create_markets(database, self._clock.now_ms())
+
+    def _stream(self, kind: StreamKind) -> Stream:
+        settings = self._settings
+        if settings.redis_url is None:
+            return InProcessStreams(kind)
+        return RedisStreams(
+            settings.redis_url, kind, timeout_ms=settings.redis_timeout_ms, max_connections=settings.redis_pool_max
+        )
+
+    # -- The parts -----------------------------------------------------------------------------------
+    async def wire(self, ground: Ground, base_url: str) -> Parts:
+        """Build the parts that the roles need."""
+        return await _Wiring(self._settings, ground, self._roles, self._holder).build(base_url)
+
+
+class _Wiring:
+    """Builds the parts of one venue, in the order of the way of an order."""
+
+    def __init__(self, settings: Settings, ground: Ground, roles: frozenset[Role], holder: str) -> None:
+        self._settings = settings
+        self._ground = ground
+        self._roles = roles
+        self._holder = holder
+        self._clock = ground.clock
+        self._markets = Markets(ground.markets)
+        self._names = [MarketName(market.number, market.symbol) for market in ground.markets]
+        self._marks = Marks()
+        self._metrics = Metrics()
+        self._worker_metrics = WorkerMetrics(self._metrics)
+        self._wakes = {name.market_id: Wake() for name in self._names}
+        self._parts = Parts()
+
+    async def build(self, base_url: str) -> Parts:
+        """All parts. Raises StorageError, DataFolderError and VenueError."""
+        if Role.RELAY in self._roles:
+            self._parts.relays = [self._relay(name) for name in self._names]  # 6
+        if Role.MATCHER in self._roles:
+            self._parts.matchers = [self._matcher(name) for name in self._names]  # 7
+        if Role.SETTLER in self._roles:
+            self._parts.settlers = [self._settler(name) for name in self._names]  # 8
+        if self._roles & {Role.API, Role.MARKET_DATA}:
+            self._parts.feeds = [self._feed(name) for name in self._names]  # 10
+        if Role.API in self._roles:
+            await self._build_door(base_url)  # 1 to 5, and 9
+        return self._parts
+
+    def _relay(self, name: MarketName) -> Relay:
+        ground = self._ground
+        return Relay(
+            name,
+            ground.database,
+            ground.commands,
+            self._clock,
+            committed=self._wakes[name.market_id],
+            metrics=self._worker_metrics,
+        )
+
+    def _matcher(self, name: MarketName) -> Matcher:
+        ground, settings = self._ground, self._settings
+        terms = MatcherSettings(
+            lease_ms=settings.lease_ms, snapshot_every=settings.snapshot_every_commands, shutdown_ms=MATCHER_STOP_MS
+        )
+        return Matcher(
+            name,
+            ground.database,
+            ground.commands,
+            ground.events,
+            self._clock,
+            self._holder,
+            metrics=self._worker_metrics,
+            settings=terms,
+        )
+
+    def _settler(self, name: MarketName) -> Settler:
+        ground = self._ground
+        return Settler(
+            name,
+            ground.database,
+            ground.events,
+            self._clock,
+            metrics=self._worker_metrics,
+            settings=SettlerSettings(batch_length=self._settings.settle_batch_limit, apart_ms=SETTLEMENTS_APART_MS),
+        )
+
+    def _feed(self, name: MarketName) -> MarketFeed:
+        ground = self._ground
+        return MarketFeed(
+            name, ground.database, ground.commands, ground.events, self._clock, metrics=self._worker_metrics
+        )
+
+    async def _build_door(self, base_url: str) -> None:
+        ground, settings = self._ground, self._settings
+        desk = self._parts.desk = await self._desk()  # 3 to 5
+        passwords = self._parts.passwords = Passwords(threads=settings.password_threads)
+        users = UserStore(ground.database)
+        tokens = Tokens(self._clock, signing_secret(settings), settings.jwt_expiry_s)
+        accounts = Accounts(users, passwords, tokens, self._clock)
+        funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
+        queries = Queries(ground.database)  # 9
+        self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
+        self._watch()
+        limiter = limiter_of(settings, self._clock)
+        services = Services(
+            accounts=accounts,
+            tokens=tokens,
+            desk=desk,
+            funds=funds,
+            queries=queries,
+            markets=self._markets,
+            marks=self._marks,
+            market_data=MarketData(self._parts.feeds),
+            clock=self._clock,
+            runtime_mode=settings.runtime_mode,
+            drain=self._drain,
+            unavailable=UNAVAILABLE,
+            login_brake=brake_of(settings, self._clock),
+            limiter=limiter,
+        )
+        self._parts.app = self._application(services)  # 1 and 2
+        if settings.demo:
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
+            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
+
+    async def _hire_bots(self, agency: BotAgency) -> None:
+        settings = self._settings
+        if not settings.bots:
+            self._parts.when_ready = agency.clear_out
+            return
+        self._parts.pits = await agency.hire(
+            self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
+        )
+
+    async def _desk(self) -> Desk:
+        database = self._ground.database
+        async with database.transaction(read_only=True) as transaction:
+            ids = Ids(self._clock, random_node(), await last_order_id(transaction))
+        store = MeasuredStore(AdmissionStore(database), self._markets, self._metrics)
+
+        def committed(market_ids: Iterable[int]) -> None:
+            for market_id in market_ids:
+                self._wakes[market_id].set()
+
+        def batch_taken(size: int) -> None:
+            self._metrics.note_batch("accepted", size)
+
+        return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken)
+
+    def _watch(self) -> None:
+        """Tasks beside the way: marks from last trades, and the lag for the metrics."""
+        database = self._ground.database
+        walked = (
+            {market.instrument.symbol for market in demo_markets()}
+            if self._settings.bots and self._settings.demo
+            else set[str]()
+        )
+        feeds = [feed for feed in self._parts.feeds if feed.market.symbol not in walked]
+
+        async def marks(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                for feed in feeds:
+                    if feed.health.condition is Condition.RUNNING and feed.last_price_ticks:
+                        self._marks.set(feed.market.market_id, feed.last_price_ticks)
+                await pause(self._clock, stop, MARKS_EVERY_MS)
+
+        async def lag(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    await note_lags(database, self._markets, self._metrics)
+                await pause(self._clock, stop, LAG_EVERY_MS)
+
+        self._parts.watches = {"marks": marks, "lag": lag}
+
+    # -- 1 and 2: the server and its dialects --------------------------------------------------------
+    def _application(self, services: Services) -> ASGIApp:
+        settings, parts, ground = self._settings, self._parts, self._ground
+        workers: dict[str, Sequence[Worker]] = {
+            "matching": parts.matchers,
+            "settling": parts.settlers,
+            "relay": parts.relays,
+            "marketData": parts.feeds,
+        }
+        symbols = [name.symbol for name in self._names]
+        checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
+        dialect = replace(
+            flux_dialect(services, __version__),
+            body_limit_bytes=settings.body_limit_bytes,
+            depth_limit=settings.json_depth_limit,
+        )
+        access, parts.flush_logs = _access_log(settings, self._clock)
+        setup = Setup(
+            new_id=partial(secret_token, 16),
+            monotonic_s=self._clock.monotonic_s,
+            surroundings=Surroundings(limiter=services.limiter, crash=_note_crash),
+            bind=lambda request_id: log_fields(**{REQUEST_ID: request_id}),
+            access=access,
+            checks=checks,
+            metrics=self._metrics,
+        )
+        return build_app([dialect], setup)
+
+    async def _drain(self) -> None:
+        """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""
+        wanted = {lag.market_id: lag.accepted for lag in await self._lags()}
+        end_s = self._clock.monotonic_s() + DRAIN_TIMEOUT_S
+        while any(lag.settled < wanted.get(lag.market_id, 0) for lag in await self._lags()):
+            if self._clock.monotonic_s() > end_s:
+                raise Overloaded("settlement is behind: try again")
+            await self._clock.sleep(DRAIN_LOOK_MS / 1000)
+
+    async def _lags(self) -> list[MarketLag]:
+        async with self._ground.database.transaction(read_only=True) as transaction:
+            return await lags(transaction)
+
+
+# -- Small pieces of wiring --------------------------------------------------------------------------
+async def open_database(settings: Settings, postgres: EmbeddedPostgres | None = None) -> Database:
+    """A pool on the database of the settings, or on the embedded server. Raises StorageError and VenueError."""
+    address = settings.database_url or (postgres.dsn if postgres is not None else None)
+    if address is None:
+        raise VenueError("there is no database: set DATABASE_URL")
+    return await Database.connect(
+        address,
+        min_connections=settings.database_pool_min,
+        max_connections=settings.database_pool_max,
+        acquire_timeout_ms=settings.database_connect_timeout_ms,
+        statement_timeout_ms=settings.statement_timeout_ms,
+    )
+
+
+async def _require_schema(database: Database) -> None:
+    """Refuse a database whose schema is not this program's: in production nothing is migrated by the way."""
+    if left := await pending(database):
+        raise VenueError(f"migrations {', '.join(map(str, left))} are missing: run `crossbook migrate`")
+
+
+def signing_secret(settings: Settings) -> str:
+    """What signs tokens: from the settings, else from the data folder, made there at the first start.
+
+    Raises DataFolderError.
+    """
+    if settings.jwt_secret is not None:
+        return settings.jwt_secret
+    file = settings.data_dir / SECRET_FILE
+    secret = (private_files.read(file) or "").strip()
+    if not secret:
+        secret = secret_token(SECRET_BYTES)
+        private_files.write(file, secret + "\n")
+    return secret
+
+
+def _system_door(desk: Desk) -> Callable[[int, Sequence[SingleCommand]], Awaitable[None]]:
+    """The desk for commands of the venue itself, which come with sequence 0 and get theirs from the log."""
+
+    async def submit(market_id: int, commands: Sequence[SingleCommand]) -> None:
+        makers = tuple(partial(_placed, command) for command in commands)
+        await desk.system(SystemRequest(market_id, makers))
+
+    return submit
+
+
+def _placed(command: SingleCommand, sequence: int, now_ms: int) -> SingleCommand:
+    return replace(command, sequence=sequence, time_ms=now_ms)
+
+
+def _note_crash(error: BaseException, request_id: str, route: str) -> None:
+    del error  # it is being handled: the log takes it from there
+    _access.exception("request crashed", request_id=request_id, route=route)
+
+
+def _access_log(settings: Settings, clock: Clock) -> tuple[AccessLog | None, Callable[[], None]]:
+    """Who takes the lines of requests, and what writes those that still wait at the end."""
+    if not _access.enabled(LogLevel.INFO):
+        return None, _nothing
+    if settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not sys.stderr.isatty()):
+        lines = JsonAccessLog(sys.stderr, clock)
+        return lines, lines.flush
+    return log_access, _nothing
+
+
+def _nothing() -> None:
+    """There is nothing to do."""

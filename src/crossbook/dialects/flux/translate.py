@@ -1,0 +1,316 @@
+"""Between Flux's words and the venue's numbers: decimal strings to ticks, lots and units, and back.
+
+Requests are read exactly or refused; nothing is rounded on the way in. On the way out only averages and
+liquidation prices are rounded, half to even, at the decimals of the quote asset.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Final, cast
+
+from msgspec import UNSET
+
+from crossbook.application.accounts import User, UserKind
+from crossbook.application.errors import InvalidOrder, MarketNotFound, OrderNotFound
+from crossbook.application.markets import Market, Markets
+from crossbook.application.portfolio import Portfolio
+from crossbook.application.requests import NewOrder, PlacedOrder
+from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, PositionDetails
+from crossbook.dialects.flux import schemas
+from crossbook.dialects.flux.errors import reason_word
+from crossbook.dialects.flux.services import Book, PublicTrade
+from crossbook.domain.fees import fee_reserve_units
+from crossbook.domain.instruments import Instrument, InstrumentKind
+from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.margin import MarginRow, held_orders_units
+from crossbook.domain.money import RATES, Scale
+from crossbook.domain.orders import MAX_ID, MAX_TIME_MS, OrderType, SelfTradePrevention, Side, TimeInForce
+from crossbook.domain.positions import Position, entry_price_text
+
+MAX_TRANSFER_UNITS: Final = 10**16
+"""Largest deposit or withdrawal: 10 billion USDC. Keeps every sum of a venue inside 64 bits."""
+
+_SIDES: Final[Mapping[Side, schemas.Side]] = {Side.BUY: "BUY", Side.SELL: "SELL"}
+
+
+# -- Names -------------------------------------------------------------------------------------------
+def market_named(markets: Markets, symbol: str) -> Market:
+    """The perpetual market of this name: Flux knows no others. Raises MarketNotFound."""
+    market = markets.named(symbol)
+    if market.instrument.kind is not InstrumentKind.PERPETUAL:
+        raise MarketNotFound(symbol)
+    return market
+
+
+def market_number(markets: Markets, symbol: str | None) -> int:
+    """The number that a list filters by, 0 without a filter. Raises MarketNotFound."""
+    return 0 if symbol is None else market_named(markets, symbol).number
+
+
+def order_number(text: str) -> int:
+    """The id of an order. Raises OrderNotFound for text that no order has."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= MAX_ID):
+        raise OrderNotFound(text[:64])
+    return int(text)
+
+
+# -- Requests ----------------------------------------------------------------------------------------
+def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> NewOrder:
+    """The order that a client asks for; a MARKET order still without its protection price.
+
+    Raises InvalidOrder and InvalidDecimal. A MARKET order never rests: GTC, which is the default, enters as IOC.
+    """
+    instrument = market.instrument
+    kind = OrderType[body.type]
+    if kind is OrderType.MARKET and body.price is not None:
+        raise InvalidOrder("price", "must be absent for a MARKET order (MARKET_ORDER_HAS_PRICE)")
+    if kind is OrderType.LIMIT and body.price is None:
+        raise InvalidOrder("price", "is needed for a LIMIT order (LIMIT_ORDER_MISSING_PRICE)")
+    return NewOrder(
+        account_id=account_id,
+        market_id=market.number,
+        side=Side[body.side],
+        type=kind,
+        quantity_lots=instrument.quantity_lots(body.quantity),
+        price_ticks=0 if body.price is None else instrument.price_ticks(body.price),
+        time_in_force=_time_in_force(body, kind),
+        post_only=body.post_only,
+        reduce_only=body.reduce_only,
+        self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
+        leverage=instrument.check_leverage(instrument.max_leverage if body.leverage is None else body.leverage),
+        expire_time_ms=_expiry_ms(body),
+        client_order_id=body.client_order_id,
+    )
+
+
+def _time_in_force(body: schemas.SubmitOrder, kind: OrderType) -> TimeInForce:
+    asked = TimeInForce[body.time_in_force or "GTC"]
+    return TimeInForce.IOC if kind is OrderType.MARKET and asked is TimeInForce.GTC else asked
+
+
+def _expiry_ms(body: schemas.SubmitOrder) -> int:
+    if body.expires_at is None:
+        return 0
+    if body.expires_at > MAX_TIME_MS:
+        raise InvalidOrder("expiresAt", f"must be at most {MAX_TIME_MS}", str(MAX_TIME_MS))
+    return body.expires_at
+
+
+def transfer_units(amount: str, decimals: int) -> int:
+    """The amount of a deposit or a withdrawal in units. Raises InvalidDecimal, with the nearest amount."""
+    return Scale(decimals).parse(amount, "amount", 1, MAX_TRANSFER_UNITS)
+
+
+# -- Orders and fills --------------------------------------------------------------------------------
+def accepted_view(placed: PlacedOrder, client_order_id: str | None) -> schemas.Accepted:
+    """The answer to a new order."""
+    order_id = str(placed.order_id)
+    return schemas.Accepted(
+        order_id=order_id,
+        status=_status(placed.status),
+        client_order_id=UNSET if client_order_id is None else client_order_id,
+        id=order_id,
+    )
+
+
+def _status(status: OrderStatus) -> schemas.OrderStatus:
+    return cast("schemas.OrderStatus", status.name)
+
+
+def order_view(order: OrderDetails, market: Market, user_id: str) -> schemas.Order:
+    """An order as its owner sees it."""
+    instrument = market.instrument
+    order_id = str(order.order_id)
+    remaining = order.open_lots if order.status.is_live else max(0, order.quantity_lots - order.filled_lots)
+    return schemas.Order(
+        order_id=order_id,
+        status=_status(order.status),
+        client_order_id=order.client_order_id,
+        user_id=user_id,
+        market_id=market.symbol,
+        side=_SIDES[order.side],
+        type=cast("schemas.OrderType", order.type.name),
+        quantity=instrument.quantity_text(order.quantity_lots),
+        remaining_quantity=instrument.quantity_text(remaining),
+        filled_quantity=instrument.quantity_text(order.filled_lots),
+        average_price=_average_price(order, instrument),
+        price=UNSET if order.type is OrderType.MARKET else instrument.price_text(order.price_ticks),
+        time_in_force=cast("schemas.TimeInForce", order.time_in_force.name),
+        leverage=order.leverage,
+        reduce_only=order.reduce_only,
+        post_only=order.post_only,
+        held_margin=_held_margin(order, instrument),
+        reason=reason_word(order.reason) or UNSET,
+        created_at=order.created_at_ms,
+        updated_at=order.updated_at_ms,
+        id=order_id,
+        expires_at=order.expire_time_ms or UNSET,
+    )
+
+
+def _average_price(order: OrderDetails, instrument: Instrument) -> str | None:
+    if order.filled_lots == 0:
+        return None
+    value_of_lots = order.filled_lots * instrument.units_per_tick_lot
+    return instrument.tick.ratio_text(order.filled_notional_units, value_of_lots, instrument.quote.decimals)
+
+
+def _held_margin(order: OrderDetails, instrument: Instrument) -> str:
+    """What the open part of the order alone would hold: its margin at its leverage, and its fee reserve.
+
+    The account as a whole may hold less, since only the heavier side of a market counts.
+    """
+    if instrument.kind is not InstrumentKind.PERPETUAL:
+        asset = instrument.quote if order.side is Side.BUY else instrument.base
+        return asset.scale.format(order.held_units)
+    if order.reduce_only or not order.status.is_live:
+        return "0"
+    notional = instrument.notional_units(order.price_ticks, order.open_lots)
+    reserve = fee_reserve_units(notional, instrument.maker_fee_ppm, instrument.taker_fee_ppm, order.post_only)
+    row = MarginRow(order.leverage).with_order(order.side, order.open_lots, notional, reserve)
+    return instrument.quote.scale.format(held_orders_units(instrument, row, 1))
+
+
+def fill_view(fill: FillDetails, market: Market, user_id: str) -> schemas.Fill:
+    """One side of a trade, as its owner sees it."""
+    instrument, money = market.instrument, market.instrument.quote.scale
+    return schemas.Fill(
+        id=str(fill.fill_id),
+        trade_id=str(fill.trade_id),
+        order_id=str(fill.order_id),
+        user_id=user_id,
+        market_id=market.symbol,
+        side=_SIDES[fill.side],
+        liquidity_role=cast("schemas.Role", fill.role.name),
+        price=instrument.price_text(fill.price_ticks),
+        quantity=instrument.quantity_text(fill.quantity_lots),
+        notional=money.format(fill.notional_units),
+        fee=money.format(fill.fee_units),
+        realized_pnl=money.format(fill.realised_pnl_units),
+        created_at=fill.created_at_ms,
+    )
+
+
+# -- Accounts ----------------------------------------------------------------------------------------
+def me_view(user: User) -> schemas.Me:
+    """The user who asks."""
+    return schemas.Me(
+        user_id=str(user.user_id),
+        email=user.email,
+        guest=user.kind is UserKind.GUEST,
+        scopes=sorted(user.scopes),
+        created_at=user.created_at_ms,
+    )
+
+
+def balance_view(balance: BalanceDetails, portfolio: Portfolio, user_id: str) -> schemas.Balance:
+    """A balance: available is the total without what orders and positions lock."""
+    money = Scale(balance.decimals)
+    locked = portfolio.locked_units(balance)
+    return schemas.Balance(
+        user_id=user_id,
+        asset=balance.asset,
+        total=money.format(balance.total_units),
+        locked=money.format(locked),
+        available=money.format(balance.total_units - locked),
+    )
+
+
+def position_view(row: PositionDetails, market: Market, portfolio: Portfolio, user_id: str) -> schemas.Position:
+    """A position, valued at the mark."""
+    instrument, money = market.instrument, market.instrument.quote.scale
+    figures = portfolio.figures(row)
+    position = Position(row.position_lots, row.cost_units, row.realised_pnl_units)
+    return schemas.Position(
+        user_id=user_id,
+        market_id=market.symbol,
+        side=_position_side(row.position_lots),
+        quantity=instrument.quantity_text(row.position_lots),
+        entry_price=entry_price_text(position, instrument),
+        mark_price=_price_text(instrument, figures.mark_ticks),
+        notional=money.format(figures.notional_units),
+        leverage=row.leverage,
+        margin=money.format(figures.margin_units),
+        unrealized_pnl=money.format(figures.unrealised_units),
+        realized_pnl=money.format(row.realised_pnl_units),
+        liquidation_price=_exact_price_text(instrument, figures.liquidation_ticks),
+    )
+
+
+def _position_side(position_lots: int) -> schemas.PositionSide:
+    if position_lots == 0:
+        return "FLAT"
+    return "LONG" if position_lots > 0 else "SHORT"
+
+
+def _price_text(instrument: Instrument, price_ticks: int | None) -> str | None:
+    return None if price_ticks is None else instrument.price_text(price_ticks)
+
+
+def _exact_price_text(instrument: Instrument, price_ticks: Fraction | None) -> str | None:
+    if price_ticks is None:
+        return None
+    return instrument.tick.ratio_text(price_ticks.numerator, price_ticks.denominator, instrument.quote.decimals)
+
+
+# -- Markets -----------------------------------------------------------------------------------------
+def market_view(market: Market) -> schemas.Market:
+    """A market's terms."""
+    terms = market.instrument
+    return schemas.Market(
+        id=market.symbol,
+        symbol=market.symbol,
+        base_asset=terms.base.name,
+        quote_asset=terms.quote.name,
+        max_leverage=terms.max_leverage,
+        initial_margin_rate=RATES.format(terms.initial_margin_ppm),
+        maintenance_margin_rate=RATES.format(terms.maintenance_margin_ppm),
+        maker_fee_rate=RATES.format(terms.maker_fee_ppm),
+        taker_fee_rate=RATES.format(terms.taker_fee_ppm),
+        funding_interval_hours=terms.funding_interval_hours,
+        funding_rate_cap=RATES.format(terms.funding_rate_cap_ppm),
+        status=cast("schemas.MarketStatus", terms.status.name),
+        market_id=market.symbol,
+        tick_size=terms.tick.text(1),
+        lot_size=terms.lot.text(1),
+        min_notional=terms.quote.scale.format(terms.min_notional_units),
+    )
+
+
+def book_view(book: Book, market: Market) -> schemas.OrderBook:
+    """The public book: nobody's identity, and not how many orders stand at a price."""
+    return schemas.OrderBook(
+        market_id=market.symbol,
+        sequence=book.sequence,
+        bids=_levels(book.bids, market.instrument),
+        asks=_levels(book.asks, market.instrument),
+    )
+
+
+def _levels(levels: Sequence[tuple[int, int, int]], instrument: Instrument) -> list[list[str]]:
+    return [[instrument.price_text(price), instrument.quantity_text(lots)] for price, lots, _ in levels]
+
+
+def trade_view(trade: PublicTrade, market: Market) -> schemas.Trade:
+    """A trade as the public sees it."""
+    return schemas.Trade(
+        trade_id=str(trade.trade_id),
+        market_id=market.symbol,
+        side=_SIDES[trade.taker_side],
+        price=market.instrument.price_text(trade.price_ticks),
+        quantity=market.instrument.quantity_text(trade.quantity_lots),
+        created_at=trade.time_ms,
+    )
+
+
+def price_view(
+    market: Market, mark_ticks: int | None, last_ticks: int | None, last_trade: PublicTrade | None
+) -> schemas.Price:
+    """What a market is worth. There is no index price yet; the time is that of the last trade."""
+    return schemas.Price(
+        market_id=market.symbol,
+        mark_price=_price_text(market.instrument, mark_ticks),
+        index_price=None,
+        last_price=_price_text(market.instrument, last_ticks),
+        updated_at=None if last_trade is None else last_trade.time_ms,
+    )

@@ -1,0 +1,293 @@
+"""A venue that speaks Flux on loopback ports: database, desk, workers and servers in one thread of its own.
+
+It is served five times: embedded, as production, with budgets that are soon spent, with its database away, and
+with a fault in its code.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, TypeVar
+
+from crossbook.application.accounts import Accounts, UserKind, _session_hash
+from crossbook.application.admission import Books, Needs
+from crossbook.application.desk import Desk
+from crossbook.application.funds import Funds
+from crossbook.application.markets import Market, Markets
+from crossbook.application.marks import Marks
+from crossbook.application.views import Holdings
+from crossbook.dialects.endpoint import Dialect, Surroundings
+from crossbook.dialects.flux.endpoints import flux_dialect
+from crossbook.dialects.flux.services import Services
+from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, eth_perp
+from crossbook.domain.money import Step
+from crossbook.security.passwords import HashCost, Passwords
+from crossbook.security.tokens import Tokens
+from crossbook.server.app import Listening, Server, build_app, make_server
+from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimits
+from crossbook.settings import RuntimeMode
+from crossbook.storage import commands_log
+from crossbook.storage import markets as stored_markets
+from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.database import Database
+from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
+from crossbook.storage.funds import FundsStore
+from crossbook.storage.queries import Queries
+from crossbook.storage.users import UserStore
+from crossbook.streams.in_process import InProcessStreams
+from crossbook.streams.port import StreamKind
+from crossbook.system import Ids, SystemClock
+from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
+from crossbook.workers.matcher import Matcher
+from crossbook.workers.names import MarketName
+from crossbook.workers.relay import Relay
+from crossbook.workers.settler import Settler
+from crossbook.workers.wake import Wake
+from tests.server.running import Recorded, setup_for
+
+T = TypeVar("T")
+DEADLINE_S = 60
+"""When a wait is given up."""
+SPOT = Instrument(
+    "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
+)
+UNAVAILABLE = (DatabaseUnavailable, TransactionConflict, StatementTooSlow, MarketDataUnavailable)
+CHEAP = HashCost(memory_kib=64, passes=1)
+
+
+class AwayStore:
+    """A store of orders that cannot be reached."""
+
+    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+        raise DatabaseUnavailable("gone")
+
+
+class FaultyQueries(Queries):
+    """Queries with a fault in the code of one of them."""
+
+    async def holdings(self, account_id: int) -> Holdings:
+        raise RuntimeError("secret detail")
+
+
+@dataclass
+class Parts:
+    """What runs, and what tests reach for."""
+
+    database: Database
+    markets: Markets
+    marks: Marks
+    users: UserStore
+    accounts: Accounts
+    tokens: Tokens
+    feeds: dict[int, MarketFeed]
+    services: Services
+    away: Desk
+
+
+class FluxVenue:
+    """A running venue as tests use it, from another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, parts: Parts, addresses: dict[str, str]) -> None:
+        self.addresses = addresses
+        self.recorded = Recorded()
+        self._loop = loop
+        self._parts = parts
+        self._names = count(1)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Let the venue's loop run a coroutine."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
+
+    def settle(self) -> None:
+        """Return when all that was accepted is settled, and seen in the public data."""
+        self.run(settled(self._parts.database, self._parts.feeds))
+
+    def set_mark(self, symbol: str, price: str) -> None:
+        """State a mark price."""
+        market = self._parts.markets.named(symbol)
+        self._parts.marks.set(market.number, market.instrument.price_ticks(price))
+
+    def operator(self, scopes: frozenset[str]) -> str:
+        """The token of a new user with these scopes."""
+
+        async def make() -> str:
+            email = f"operator{next(self._names)}@example.com"
+            kind = UserKind.ADMINISTRATOR
+            await self._parts.accounts.register(email, "long-password", kind=kind, scopes=scopes)
+            return (await self._parts.accounts.login(email, "long-password")).token
+
+        return self.run(make())
+
+    def revoke(self, token: str) -> None:
+        """End the session of a token."""
+        digest = _session_hash(self._parts.tokens.read(token).token_id)
+        self.run(self._parts.users.revoke_session(digest, SystemClock().now_ms()))
+
+
+async def settled(database: Database, feeds: dict[int, MarketFeed]) -> None:
+    """Return when everything accepted before the call is settled and in the public data."""
+    async with database.snapshot() as transaction:
+        wanted = {number: pair[0] for number, pair in (await commands_log.last_sequences(transaction)).items()}
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            async with database.snapshot() as transaction:
+                reached = await commands_log.last_sequences(transaction)
+            if all(
+                reached[number][1] >= sequence and feeds[number].sequence >= sequence
+                for number, sequence in wanted.items()
+            ):
+                return
+            await asyncio.sleep(0.005)
+
+
+@contextmanager
+def running_venue(url: str) -> Iterator[FluxVenue]:
+    """A venue on this database, while the block runs."""
+    made: list[FluxVenue] = []
+    failed: list[BaseException] = []
+    ready, end = threading.Event(), threading.Event()
+
+    def thread() -> None:
+        try:
+            asyncio.run(_live(url, made.append, ready, end))
+        except BaseException as error:
+            failed.append(error)
+            ready.set()
+            raise
+
+    running = threading.Thread(target=thread, daemon=True)
+    running.start()
+    assert ready.wait(DEADLINE_S)
+    assert not failed, failed
+    try:
+        yield made[0]
+    finally:
+        end.set()
+        running.join(DEADLINE_S)
+        assert not running.is_alive()
+
+
+async def _live(url: str, made: Callable[[FluxVenue], None], ready: threading.Event, end: threading.Event) -> None:
+    """Start everything, tell, and stop when asked to."""
+    database = await Database.connect(url, max_connections=12)
+    clock, stop = SystemClock(), asyncio.Event()
+    async with database.transaction() as transaction:
+        listed = [await stored_markets.put(transaction, terms, 1) for terms in (btc_perp(), eth_perp(), SPOT)]
+    parts, work, passwords = _build(database, listed, clock)
+    tasks: list[asyncio.Task[None]] = [asyncio.create_task(each(stop)) for each in work]
+    venue = FluxVenue(asyncio.get_running_loop(), parts, {})
+    servers = _servers(parts, venue, clock)
+    tasks += [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not all(server.started for server, _ in servers) or not _have_data(parts.feeds):
+                failed = [task for task in tasks if task.done()]
+                assert not failed, failed
+                await asyncio.sleep(0.01)
+        made(venue)
+        ready.set()
+        while not end.is_set():
+            await asyncio.sleep(0.02)
+    finally:
+        for server, _ in servers:
+            server.should_exit = True
+        stop.set()
+        await asyncio.gather(*tasks)
+        passwords.close()
+        await database.close()
+
+
+def _have_data(feeds: dict[int, MarketFeed]) -> bool:
+    try:
+        return all(feed.sequence >= 0 for feed in feeds.values())
+    except MarketDataUnavailable:
+        return False
+
+
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> tuple[Parts, list[Work], Passwords]:
+    """The venue's parts, and the loops that make it run."""
+    commands, events = InProcessStreams(StreamKind.COMMANDS), InProcessStreams(StreamKind.EVENTS)
+    markets, marks, wake = Markets(listed), Marks(), {market.number: Wake() for market in listed}
+    ids = Ids(clock, 1)
+
+    def committed(numbers: Any) -> None:
+        for number in numbers:
+            wake[number].set()
+
+    def desk_on(store: Any) -> Desk:
+        return Desk(store, markets, marks, clock, ids, committed)
+
+    desk, away = desk_on(AdmissionStore(database)), desk_on(AwayStore())
+    users, tokens, passwords = UserStore(database), Tokens(clock, "s" * 40, 3600), Passwords(CHEAP)
+    accounts = Accounts(users, passwords, tokens, clock)
+    work: list[Work] = [desk.run, away.run]
+    feeds: dict[int, MarketFeed] = {}
+    for market in listed:
+        name = MarketName(market.number, market.symbol)
+        feeds[market.number] = MarketFeed(name, database, commands, events, clock)
+        work += [
+            Relay(name, database, commands, clock, committed=wake[market.number]).run,
+            Matcher(name, database, commands, events, clock, "test").run,
+            Settler(name, database, events, clock).run,
+            feeds[market.number].run,
+        ]
+
+    async def drain() -> None:
+        await settled(database, feeds)
+
+    services = Services(
+        accounts=accounts,
+        tokens=tokens,
+        desk=desk,
+        funds=Funds(FundsStore(database), markets, marks, clock),
+        queries=Queries(database),
+        markets=markets,
+        marks=marks,
+        market_data=MarketData(feeds.values()),
+        clock=clock,
+        runtime_mode=RuntimeMode.EMBEDDED,
+        drain=drain,
+        unavailable=UNAVAILABLE,
+    )
+    return Parts(database, markets, marks, users, accounts, tokens, feeds, services, away), work, passwords
+
+
+def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[Server, socket.socket]]:
+    """One server for each way of being served; their addresses go into the venue."""
+    services = parts.services
+    limits = RateLimits(
+        by_key={"orders": Budget(2, 60_000), "cancels": Budget(1, 60_000)},
+        by_address={"registrations": Budget(1, 60_000)},
+    )
+    limiter = RateLimiter(limits, lambda: 0)
+
+    async def never() -> None:
+        raise AssertionError("production does not drain")
+
+    variants: dict[str, tuple[Services, Surroundings]] = {
+        "embedded": (services, Surroundings()),
+        "production": (replace(services, runtime_mode=RuntimeMode.PRODUCTION, drain=never), Surroundings()),
+        "limited": (
+            replace(services, limiter=limiter, login_brake=LoginThrottle(lambda: 0, pair=Budget(2, 60_000))),
+            Surroundings(limiter=limiter),
+        ),
+        "away": (replace(services, desk=parts.away), Surroundings()),
+        "faulty": (replace(services, queries=FaultyQueries(parts.database)), Surroundings()),
+    }
+    made = []
+    for name, (variant, surroundings) in variants.items():
+        dialect: Dialect = flux_dialect(variant, "1")
+        app = build_app([dialect], setup_for(venue.recorded, surroundings))
+        # With its protocol named, asyncio lets small packets go at once.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.bind(("127.0.0.1", 0))
+        venue.addresses[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        made.append((make_server(app, Listening(port=0, drain_s=1)), listener))
+    return made
