@@ -289,7 +289,8 @@ class _Wiring:
         def batch_taken(size: int) -> None:
             self._metrics.note_batch("accepted", size)
 
-        return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken)
+        limits = self._settings.commit_batch_limit, self._settings.commit_queue_limit
+        return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
     def _watch(self) -> None:
         """Tasks beside the way: marks from last trades, and the lag for the metrics."""

@@ -174,7 +174,6 @@ class Settings:
         65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
-    order_batch_limit: int = setting(100, "Limits", "Orders in one batch request.", least=1, most=10_000)
 
     # -- Workers -------------------------------------------------------------------------------------
     commit_batch_limit: int = setting(
@@ -203,9 +202,6 @@ class Settings:
         "How long a matcher holds a market without renewing: a standby takes over after it.",
         least=500,
         most=600_000,
-    )
-    market_data_interval_ms: int = setting(
-        50, "Workers", "How often changes of a book are published.", least=1, most=60_000
     )
     ready_lag_limit_ms: int = setting(
         5_000, "Workers", "How old the oldest unsettled command may be before `/ready` says no.", least=1, most=600_000

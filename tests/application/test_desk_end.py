@@ -1,4 +1,4 @@
-"""The desk ends in the middle of a batch: whoever waited is told that nobody knows, and the next run serves on."""
+"""The desk ends in the middle of a batch: who waited learns that nobody knows, and the next run serves the rest."""
 
 import asyncio
 from collections.abc import Callable

@@ -60,6 +60,7 @@ class Production:
             self._part("worker", name)
         for part in self.parts.values():
             part.start()
+        for part in self.parts.values():
             await part.ready(starts=1)
         await self.door.healthy("/ready")
 

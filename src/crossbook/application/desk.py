@@ -83,6 +83,8 @@ class Desk:
         ids: IdSource,
         committed: Callable[[Iterable[int]], None],
         batch_taken: Callable[[int], None] = lambda _: None,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._store = store
         self._markets = markets
@@ -91,6 +93,8 @@ class Desk:
         self._ids = ids
         self._committed = committed
         self._batch_taken = batch_taken
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
 
@@ -140,7 +144,7 @@ class Desk:
                     await asyncio.wait((waking, stopping), return_when=asyncio.FIRST_COMPLETED)
                     waking.cancel()
                     continue
-                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
                 self._batch_taken(len(batch))
                 try:
                     await self._serve(batch)
@@ -153,7 +157,7 @@ class Desk:
             stopping.cancel()
 
     def _enqueue(self, request: Request, order_id: int = 0) -> "asyncio.Future[Any]":
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= self._max_waiting:
             raise Overloaded("too many requests wait to be stored")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, order_id, answer))

@@ -285,6 +285,7 @@ CREATE TABLE fills (
 );
 CREATE UNIQUE INDEX fills_by_account ON fills (account_id, market_id, fill_id);
 CREATE INDEX fills_newest ON fills (account_id, fill_id);
+CREATE INDEX fills_by_order ON fills (order_id);
 CREATE TRIGGER fills_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON fills
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 COMMENT ON TABLE fills IS 'Both sides of every trade, once.';
