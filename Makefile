@@ -74,7 +74,7 @@ format: install ## put the source into its format
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: install $(VENV)/.bench ## measure the engine, beside other engines
+bench: install $(VENV)/.bench ## measure the engine, beside other engines, and the venue
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak
