@@ -18,7 +18,7 @@ from crossbook.domain.orders import (
     MarketState,
     Side,
 )
-from crossbook.matching import auction, changing, snapshot
+from crossbook.matching import auction, changing, restoring, snapshot
 from crossbook.matching.book import (
     ACCOUNT_SHIFT,
     ASKS,
@@ -299,7 +299,7 @@ class Engine:
     def restore(cls, data: bytes) -> "Engine":
         """The engine of a snapshot. Raises SnapshotError when the bytes are not exactly one."""
         engine = Engine()
-        engine.market = snapshot.read(data)
+        engine.market = restoring.read(data)
         return engine
 
     def state_hash(self) -> str:
