@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.venue_process import Trader, VenueProcess, eventually, free_port
@@ -43,7 +43,7 @@ def modes_around(path: Path) -> dict[str, int]:
 def test_a_venue_trades_stops_and_goes_on(tmp_path: Path) -> None:
     before = modes_around(tmp_path / "venue")
     with VenueProcess(tmp_path / "venue", "--no-bots") as venue:
-        assert httpx.get(f"{venue.url}/health").json() == {"status": "ok"}
+        assert httpx2.get(f"{venue.url}/health").json() == {"status": "ok"}
         buyer, seller = Trader.new(venue.url, "buyer"), Trader.new(venue.url, "seller")
         resting = buyer.order("BUY", "64000")
         bought, sold = buyer.order("BUY", "65000"), seller.order("SELL", "65000")
@@ -85,7 +85,7 @@ def test_the_demo_users_are_in_a_file_for_the_owner_alone(standing: VenueProcess
     admin = Trader(standing.url, demo["admin"]["email"], demo["admin"]["password"])
     assert "admin" in admin.get("/me")["scopes"]
     admin.close()
-    assert [market["id"] for market in httpx.get(f"{standing.url}/markets").json()] == ["BTC-PERP", "ETH-PERP"]
+    assert [market["id"] for market in httpx2.get(f"{standing.url}/markets").json()] == ["BTC-PERP", "ETH-PERP"]
 
 
 def test_lost_demo_secrets_are_made_anew(venue: VenueProcess) -> None:
@@ -103,11 +103,11 @@ def test_bots_trade_on_every_demo_market(tmp_path: Path) -> None:
     with VenueProcess(tmp_path / "venue", "--seed", "7") as venue:
 
         def all_traded() -> bool:
-            prices = httpx.get(f"{venue.url}/prices").json()
+            prices = httpx2.get(f"{venue.url}/prices").json()
             return all(price["lastPrice"] is not None for price in prices)
 
         assert eventually(all_traded)
-        book = httpx.get(f"{venue.url}/markets/BTC-PERP/orderbook").json()
+        book = httpx2.get(f"{venue.url}/markets/BTC-PERP/orderbook").json()
         assert book["bids"]
         assert book["asks"]
         # A user's order fills against them.
@@ -121,7 +121,7 @@ def test_bots_trade_on_every_demo_market(tmp_path: Path) -> None:
         # Without bots, nobody would move their orders with the price.
         venue.options = ["--no-bots"]
         venue.start()
-        assert eventually(lambda: not httpx.get(f"{venue.url}/markets/BTC-PERP/orderbook").json()["bids"])
+        assert eventually(lambda: not httpx2.get(f"{venue.url}/markets/BTC-PERP/orderbook").json()["bids"])
         assert venue.stop() == 0
         # Nobody's venue is running now: the audit starts the server for itself.
         audit = venue.command("audit")
@@ -132,14 +132,14 @@ async def submit_until(url: str, token: str, enough: int, name: str) -> list[str
     """Enter orders one after the other, crossing and resting, until the venue is gone; the ids that got a 202."""
     accepted: list[str] = []
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=url, headers=headers) as client:
         for number in range(enough):
             side = "BUY" if number % 2 else "SELL"
             body = {"marketId": "BTC-PERP", "side": side, "type": "LIMIT", "quantity": "0.001", "leverage": 20}
             price = str(65000 + number % 7)
             try:
                 reply = await client.post("/orders", json={**body, "price": price, "clientOrderId": f"{name}-{number}"})
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 break
             if reply.status_code == 202:
                 accepted.append(reply.json()["orderId"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
+import httpx2
 
 T = TypeVar("T")
 
@@ -85,8 +85,8 @@ class VenueProcess:
         assert self._process is not None
         assert self._process.poll() is None, self.log
         try:
-            return httpx.get(f"{self.url}/ready").status_code == 200
-        except httpx.TransportError:
+            return httpx2.get(f"{self.url}/ready").status_code == 200
+        except httpx2.TransportError:
             return False
 
     def stop(self) -> int:
@@ -140,16 +140,16 @@ class Trader:
     """One user of the venue, signed in."""
 
     def __init__(self, url: str, email: str, password: str) -> None:
-        reply = httpx.post(f"{url}/auth/login", json={"email": email, "password": password})
+        reply = httpx2.post(f"{url}/auth/login", json={"email": email, "password": password})
         assert reply.status_code == 200, reply.text
         self.token: str = reply.json()["token"]
-        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {self.token}"})
+        self._client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {self.token}"})
 
     @classmethod
     def registered(cls, url: str, name: str) -> "Trader":
         """A user who registers first."""
         email, password = f"{name}@example.com", f"long password of {name}"
-        reply = httpx.post(f"{url}/auth/register", json={"email": email, "password": password})
+        reply = httpx2.post(f"{url}/auth/register", json={"email": email, "password": password})
         assert reply.status_code == 201, reply.text
         return cls(url, email, password)
 
@@ -170,7 +170,7 @@ class Trader:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    def post(self, path: str, body: object) -> httpx.Response:
+    def post(self, path: str, body: object) -> httpx2.Response:
         """The reply to a request."""
         return self._client.post(path, json=body)
 

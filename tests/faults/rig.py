@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
@@ -139,13 +139,13 @@ class Door:
 
     async def healthy(self, path: str = "/health") -> None:
         """Wait until it says so."""
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx2.AsyncClient(base_url=self.url) as client:
 
             async def look() -> bool:
                 assert self.part.runs, self.part.tail()
                 try:
                     return (await client.get(path)).status_code == 200
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     return False
 
             await until(f"{path} of {self.part.words}", look)
@@ -173,7 +173,7 @@ class Load:
 
     def __init__(self, url: str, seats: Sequence[Seat], seed: int) -> None:
         self.accepted: list[int] = []
-        self.unavailable: list[httpx.Response] = []
+        self.unavailable: list[httpx2.Response] = []
         self.unexpected: list[str] = []
         self.lost_connections = 0
         self._url = url
@@ -214,9 +214,9 @@ class Load:
                 self.accepted.append(int(reply.json()["orderId"]))
         seat.unclear.clear()
 
-    def _client(self, seat: Seat) -> httpx.AsyncClient:
+    def _client(self, seat: Seat) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {seat.token}"}
-        return httpx.AsyncClient(base_url=self._url, headers=headers, timeout=PATIENCE_S)
+        return httpx2.AsyncClient(base_url=self._url, headers=headers, timeout=PATIENCE_S)
 
     async def _trade(self, seat: Seat, stop: asyncio.Event) -> None:
         own: list[str] = []
@@ -227,11 +227,11 @@ class Load:
                         await self._cancel(client, own.pop(self._random.randrange(len(own))))
                     else:
                         own += await self._order(client, seat)
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     self.lost_connections += 1
                     await asyncio.sleep(0.02)
 
-    async def _order(self, client: httpx.AsyncClient, seat: Seat) -> list[str]:
+    async def _order(self, client: httpx2.AsyncClient, seat: Seat) -> list[str]:
         body: dict[str, object] = {
             "marketId": self._random.choice(("BTC-PERP", "ETH-PERP")),
             "side": self._random.choice(("BUY", "SELL")),
@@ -254,7 +254,7 @@ class Load:
         self.accepted.append(int(reply.json()["orderId"]))
         return [reply.json()["orderId"]]
 
-    async def _cancel(self, client: httpx.AsyncClient, order_id: str) -> None:
+    async def _cancel(self, client: httpx2.AsyncClient, order_id: str) -> None:
         reply = await client.delete(f"/orders/{order_id}")
         if reply.status_code == 503:
             self.unavailable.append(reply)
@@ -265,7 +265,7 @@ class Load:
 async def take_seats(url: str, address: str) -> list[Seat]:
     """Traders with money: guests of the API, who get it from the venue's own books."""
     seats = []
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
         for _ in range(SEATS):
             reply = await client.post("/auth/guest")
             assert reply.status_code == 201, reply.text

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from crossbook.application.funds import Funds
@@ -115,8 +115,8 @@ def trader_of(parts: Parts, name: str) -> Trader:
 
 def ready(parts: Parts) -> bool:
     try:
-        return httpx.get(f"{parts.url}/ready").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{parts.url}/ready").status_code == 200
+    except httpx2.TransportError:
         return False
 
 
