@@ -175,6 +175,32 @@ class Settings:
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
 
+    web_origins: tuple[str, ...] = setting(
+        (),
+        "Limits",
+        "Web origins such as `https://app.example.com` whose pages may call the API and open WebSockets, beside the"
+        " venue's own.",
+    )
+    sockets_limit: int = setting(
+        2_000, "Limits", "WebSockets that may be open at once, in one process.", least=1, most=1_000_000
+    )
+    sockets_per_address: int = setting(
+        100, "Limits", "WebSockets that may be open at once for each address.", least=1, most=1_000_000
+    )
+    socket_subscriptions: int = setting(
+        50, "Limits", "What one WebSocket may subscribe to at once.", least=1, most=10_000
+    )
+    socket_messages_per_s: int = setting(
+        20, "Limits", "Messages that one WebSocket may send, over time.", least=1, most=1_000
+    )
+    socket_queue_limit: int = setting(
+        1_000,
+        "Limits",
+        "Messages that may wait for one WebSocket; a peer that reads so slowly that there are more is dropped.",
+        least=10,
+        most=1_000_000,
+    )
+
     # -- Workers -------------------------------------------------------------------------------------
     commit_batch_limit: int = setting(
         256, "Workers", "Requests that are accepted in one transaction at most.", least=1, most=10_000

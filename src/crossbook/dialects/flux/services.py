@@ -2,17 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
+from crossbook.application.feeds import AccountSubscription
 from crossbook.application.funds import Funds
-from crossbook.application.markets import Markets
+from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.orders import Side
+from crossbook.matching.depth import BookDelta, DepthBook
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
 
@@ -106,6 +108,42 @@ class PublicTrade(Protocol):
         ...
 
 
+class MarketUpdate(Protocol):
+    """What one command changed in a market, as the public sees it."""
+
+    @property
+    def sequence(self) -> int:
+        """The command."""
+        ...
+
+    @property
+    def deltas(self) -> Sequence[BookDelta]:
+        """The levels that changed, as they are now."""
+        ...
+
+    @property
+    def trades(self) -> Sequence[PublicTrade]:
+        """The trades it made."""
+        ...
+
+
+class MarketSubscription(Protocol):
+    """Every update of a market from one moment on. Both calls raise SubscriptionDropped."""
+
+    @property
+    def book(self) -> DepthBook:
+        """The market's own book, to be read only: right after `take` it is as the last update left it."""
+        ...
+
+    async def wait(self) -> None:
+        """Return when there is an update."""
+        ...
+
+    def take(self) -> Sequence[MarketUpdate]:
+        """Every update that waits, oldest first."""
+        ...
+
+
 class MarketData(Protocol):
     """Every market's public data, by symbol. `crossbook.workers.market_data` is one.
 
@@ -123,6 +161,63 @@ class MarketData(Protocol):
     def last_price_ticks(self, market: str) -> int | None:
         """The price of the last trade, None before the first."""
         ...
+
+    def subscribe(self, market: str, depth: int) -> MarketSubscription:
+        """The best `depth` levels now, and every change from now on."""
+        ...
+
+    def unsubscribe(self, market: str, subscription: Any) -> None:
+        """End a subscription."""
+        ...
+
+
+@dataclass(frozen=True)
+class FundingState:
+    """A funding rate, in parts per billion of the position's value, and when it is paid next."""
+
+    rate_ppb: int
+    next_at_ms: int | None
+
+
+class Funding(Protocol):
+    """The funding of perpetual markets."""
+
+    def current(self, market: Market) -> FundingState | None:
+        """The funding of a market as it stands, None when there is none."""
+        ...
+
+
+class NoFunding:
+    """A venue without funding."""
+
+    def current(self, market: Market) -> FundingState | None:
+        """Always None."""
+        del market
+        return None
+
+
+class AccountFeed(Protocol):
+    """What changes in accounts. `crossbook.workers.account_feed` is one."""
+
+    def follow(self, account_id: int) -> AccountSubscription:
+        """The account as it stands soon, and every change after that."""
+        ...
+
+    def unfollow(self, subscription: AccountSubscription) -> None:
+        """End a subscription."""
+        ...
+
+
+class NoAccountFeed:
+    """Tells nothing: for a venue without a WebSocket."""
+
+    def follow(self, account_id: int) -> AccountSubscription:
+        """A subscription that never begins."""
+        return AccountSubscription(account_id, 1)
+
+    def unfollow(self, subscription: AccountSubscription) -> None:
+        """End a subscription."""
+        del subscription
 
 
 class LoginBrake(Protocol):
@@ -163,6 +258,7 @@ class Services:
     `drain` returns when everything that was accepted before the call is settled; production never calls it.
     `unavailable` are the errors, besides the application's own, that mean "not now, try again": those of the
     database, of the streams and of public data. `limiter` is asked for the orders of a batch.
+    `socket_subscriptions` bounds what one WebSocket may follow.
     """
 
     accounts: Accounts
@@ -179,3 +275,6 @@ class Services:
     unavailable: tuple[type[Exception], ...] = ()
     login_brake: LoginBrake = field(default_factory=NoBrake)
     limiter: Limiter = field(default_factory=Unlimited)
+    account_feed: AccountFeed = field(default_factory=NoAccountFeed)
+    funding: Funding = field(default_factory=NoFunding)
+    socket_subscriptions: int = 50
