@@ -43,6 +43,14 @@ class RuntimeMode(StrEnum):
     """Nothing of its own: database, streams and secret are given from outside."""
 
 
+class CustodianOutcome(StrEnum):
+    """How the simulated custodian ends transfers."""
+
+    PAID = "paid"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
 class SettingsError(CrossbookError, ValueError):
     """Settings that no venue may start with. `problems` are all that were found, a sentence each, no secrets."""
 
@@ -174,6 +182,19 @@ class Settings:
         65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
+
+    # -- Transfers -----------------------------------------------------------------------------------
+    custodian_delay_ms: int = setting(
+        2_000, "Transfers", "How long the simulated custodian takes to end a transfer.", least=0, most=86_400_000
+    )
+    custodian_outcome: CustodianOutcome = setting(
+        CustodianOutcome.PAID,
+        "Transfers",
+        "How the simulated custodian ends transfers: `paid`, `failed`, or `refused`.",
+    )
+    transfers_open_limit: int = setting(
+        20, "Transfers", "Transfers of a client that may wait for the custodian at once.", least=1, most=10_000
+    )
 
     # -- Workers -------------------------------------------------------------------------------------
     commit_batch_limit: int = setting(
