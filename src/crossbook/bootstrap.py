@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -23,12 +24,15 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
+from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import NoAccountFeed, Services
+from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.domain.commands import SingleCommand
+from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
 from crossbook.rates import brake_of, limiter_of
@@ -39,6 +43,7 @@ from crossbook.server.access_log import LOGGER, JsonAccessLog, log_access
 from crossbook.server.app import Setup, build_app
 from crossbook.server.metrics import Metrics
 from crossbook.server.middleware import AccessLog
+from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
@@ -51,12 +56,15 @@ from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -66,6 +74,7 @@ from crossbook.workers.pauses import pause
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
+from crossbook.workers.transfers import TransferDriver
 from crossbook.workers.wake import Wake
 
 POSTGRES_FOLDER: Final = "postgres"
@@ -187,6 +196,10 @@ class _Wiring:
             self._parts.matchers = [self._matcher(name) for name in self._names]  # 7
         if Role.SETTLER in self._roles:
             self._parts.settlers = [self._settler(name) for name in self._names]  # 8
+        if Role.API in self._roles:
+            self._parts.account_feed = AccountFeed(
+                Queries(self._ground.database), self._clock, metrics=self._worker_metrics
+            )
         if self._roles & {Role.API, Role.MARKET_DATA}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
         if Role.API in self._roles:
@@ -235,7 +248,13 @@ class _Wiring:
     def _feed(self, name: MarketName) -> MarketFeed:
         ground = self._ground
         return MarketFeed(
-            name, ground.database, ground.commands, ground.events, self._clock, metrics=self._worker_metrics
+            name,
+            ground.database,
+            ground.commands,
+            ground.events,
+            self._clock,
+            tap=self._parts.account_feed,
+            metrics=self._worker_metrics,
         )
 
     async def _build_door(self, base_url: str) -> None:
@@ -247,6 +266,8 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
+        transfers = self._transfers(funds)
+        self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
@@ -265,6 +286,8 @@ class _Wiring:
             unavailable=UNAVAILABLE,
             login_brake=brake_of(settings, self._clock),
             limiter=limiter,
+            account_feed=self._parts.account_feed or NoAccountFeed(),
+            socket_subscriptions=settings.socket_subscriptions,
         )
         self._parts.app = self._application(services)  # 1 and 2
         if settings.demo:
@@ -279,6 +302,12 @@ class _Wiring:
         self._parts.pits = await agency.hire(
             self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
         )
+
+    def _transfers(self, funds: Funds) -> Transfers:
+        database, settings = self._ground.database, self._settings
+        outcome = CustodyNews[settings.custodian_outcome.name]
+        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
+        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
 
     async def _desk(self) -> Desk:
         database = self._ground.database
@@ -352,8 +381,24 @@ class _Wiring:
             access=access,
             checks=checks,
             metrics=self._metrics,
+            origins=settings.web_origins,
+            routes=self._sockets(services),
         )
         return build_app([dialect], setup)
+
+    def _sockets(self, services: Services) -> list[WebSocketRoute]:
+        """The WebSockets of the dialects."""
+        settings = self._settings
+        limits = SocketLimits(
+            connections=settings.sockets_limit,
+            per_address=settings.sockets_per_address,
+            waiting_messages=settings.socket_queue_limit,
+            messages_per_s=settings.socket_messages_per_s,
+        )
+        room = self._parts.sockets = SocketRoom(
+            limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
+        )
+        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""

@@ -34,7 +34,7 @@ _POSITIONS = """
 """
 _POSITIONS_OF_MANY = _POSITIONS.replace("= $1", "= ANY ($1::bigint[])")
 _BALANCES = """
-    SELECT account_id, name, decimals, total_units, held_units
+    SELECT account_id, name, decimals, total_units, held_units, transfer_hold_units
     FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
 """
 _BALANCES_OF_MANY = _BALANCES.replace("= $1", "= ANY ($1::bigint[])")
