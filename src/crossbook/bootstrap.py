@@ -43,6 +43,7 @@ from crossbook.settings import Settings
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
@@ -56,6 +57,7 @@ from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings
@@ -174,6 +176,7 @@ class _Wiring:
         self._metrics = Metrics()
         self._worker_metrics = WorkerMetrics(self._metrics)
         self._wakes = {name.market_id: Wake() for name in self._names}
+        self._fresh = {name.market_id: FreshCommands() for name in self._names}
         self._parts = Parts()
 
     async def build(self, base_url: str) -> Parts:
@@ -198,6 +201,7 @@ class _Wiring:
             ground.commands,
             self._clock,
             committed=self._wakes[name.market_id],
+            fresh=self._fresh[name.market_id],
             metrics=self._worker_metrics,
         )
 
@@ -280,7 +284,13 @@ class _Wiring:
         database = self._ground.database
         async with database.transaction(read_only=True) as transaction:
             ids = Ids(self._clock, random_node(), await last_order_id(transaction))
-        store = MeasuredStore(AdmissionStore(database), self._markets, self._metrics)
+        relayed_here = Role.RELAY in self._roles
+
+        def logged(commands: Sequence[LoggedCommand]) -> None:
+            for command in commands if relayed_here else ():
+                self._fresh[command.market_id].add(command.sequence, command.record)
+
+        store = MeasuredStore(AdmissionStore(database, logged), self._markets, self._metrics)
 
         def committed(market_ids: Iterable[int]) -> None:
             for market_id in market_ids:
