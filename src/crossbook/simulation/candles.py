@@ -60,7 +60,9 @@ def _candle(path: Path, number: int, text: str, instrument: Instrument) -> Candl
     try:
         moment = datetime.fromisoformat(fields[0])
     except ValueError as error:
-        raise TapeError(path, number, COLUMNS[0], 1, "a time like 2025-05-29 19:00:00+00:00", shown(fields[0])) from error
+        raise TapeError(
+            path, number, COLUMNS[0], 1, "a time like 2025-05-29 19:00:00+00:00", shown(fields[0])
+        ) from error
     if moment.tzinfo is None:
         raise TapeError(path, number, COLUMNS[0], 1, "a time with its offset from UTC", shown(fields[0]))
     prices = [_ticks(path, number, column, fields[column], instrument) for column in range(1, 5)]

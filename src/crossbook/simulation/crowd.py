@@ -3,6 +3,7 @@
 All choices come from the generator that is given, in whole numbers: same seed, same orders.
 """
 
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 
@@ -39,11 +40,11 @@ class Crowd:
         self._money = POWERS_OF_TEN[exchange.instrument.quote.decimals]
         self._trend = 0
 
-    def quote(self) -> None:
-        """Let the makers quote around the mark, if it has moved since they last did."""
+    def quote(self, anew: bool = False) -> None:
+        """Let the makers quote around the mark, if it has moved since they last did, or in any case."""
         exchange = self._exchange
         mark = exchange.mark_ticks
-        if abs(mark - self._quoted_at) * MILLION <= REQUOTE_PPM * mark:
+        if not anew and abs(mark - self._quoted_at) * MILLION <= REQUOTE_PPM * mark:
             return
         self._trend = 1 if mark > self._quoted_at else -1
         self._quoted_at = mark
@@ -70,15 +71,21 @@ class Crowd:
             account = self._random.randrange(self._makers, accounts)
             if self._exchange.lots[account] == 0:
                 self._open(account)
-            elif self._random.randrange(100) < 45:
+            elif self._random.randrange(100) < 25:
                 self._close(account)
             else:
+                self._open(account)
+
+    def open_each(self, accounts: Iterable[int]) -> None:
+        """Let these of the crowd open a position."""
+        for account in accounts:
+            if account >= self._makers:
                 self._open(account)
 
     def _open(self, account: int) -> None:
         """A new position, or more of the one there is: a part of what is free, at a random leverage."""
         exchange, random = self._exchange, self._random
-        leverage, part = random.randrange(1, LARGEST_LEVERAGE + 1), random.randrange(10, 80)
+        leverage, part = random.randrange(1, LARGEST_LEVERAGE + 1), random.randrange(30, 95)
         follows = random.randrange(100) < 55
         rests = random.randrange(100) < 15
         lots = exchange.lots[account]

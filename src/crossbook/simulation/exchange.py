@@ -34,7 +34,6 @@ from crossbook.domain.funding import FundingPayments, settle_funding
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.liquidating import fund_payment_units
 from crossbook.domain.margin import MarginRow, check_new_order, open_loss_units
-from crossbook.domain.money import MILLION
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from crossbook.domain.positions import Position
 from crossbook.domain.risk import Exposure, ScopeRisk, account_risk
@@ -345,8 +344,3 @@ class Exchange:
     def _note(self, kind: int, *values: int) -> None:
         """Add what happened to the hash."""
         self._digest.update(_NOTED.pack(kind, *values, self.fund))
-
-
-def per_million(value: int, ppm: int) -> int:
-    """`value` times `ppm` parts per million, rounded down."""
-    return value * ppm // MILLION

@@ -12,7 +12,8 @@ from typing import Final
 from crossbook.domain.funding import impact_notional_units, impact_price_ticks, instrument_funding_rate, mean_premium
 from crossbook.domain.funding import premium as premium_of
 from crossbook.domain.instruments import Instrument
-from crossbook.domain.money import POWERS_OF_TEN
+from crossbook.domain.margin import MarginState
+from crossbook.domain.money import MILLION, POWERS_OF_TEN
 from crossbook.domain.orders import Side
 from crossbook.simulation.candles import Candle
 from crossbook.simulation.crowd import Crowd, wallets
@@ -23,11 +24,15 @@ from crossbook.system import random_for
 
 FUND: Final = 1_000_000
 """What the insurance fund starts with, in whole quote assets."""
+MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 ACCOUNTS_PER_MAKER: Final = 2_500
 ACCOUNTS_PER_ORDER: Final = 500
-"""In each minute, one of so many accounts trades."""
+"""In each minute, one of so many accounts trades; at least `LEAST_ORDERS`."""
+LEAST_ORDERS: Final = 10
 DEPTH: Final = 10
+FILL_ORDERS: Final = 20
+"""After so many orders the makers quote anew while everybody opens a position."""
 SAMPLES: Final = 1_000
 """About so many points of each curve are kept for the picture."""
 
@@ -79,6 +84,41 @@ def simulate(
     return run.end()
 
 
+@dataclass(frozen=True)
+class Cascade:
+    """A crowd with positions, and what one step of the mark did to it."""
+
+    outcome: Outcome
+    positions_before: int
+    in_liquidation_after: int
+
+
+def cascade(
+    instrument: Instrument, mark_ticks: int, accounts: int, seed: int, step_ppm: int, timed: Callable[[], None]
+) -> Cascade:
+    """Let every account open a position at a random leverage, then move the mark in one step and handle it all.
+
+    `timed` is called right before and right after the step. Raises BooksDoNotBalance.
+    """
+    start = Candle(0, mark_ticks, mark_ticks, mark_ticks, mark_ticks)
+    run = _Run(instrument, [start], accounts, seed)
+    run.fill(mark_ticks)
+    exchange = run.outcome.exchange
+    before = sum(1 for lots in exchange.lots if lots)
+    timed()
+    after_ticks = mark_ticks + mark_ticks * step_ppm // MILLION
+    run.candle(Candle(MINUTE_MS, after_ticks, after_ticks, after_ticks, after_ticks), orders=0)
+    timed()
+    left = sum(
+        bool(exchange.scope(account).positions) and _is_liquidated(exchange, account) for account in range(accounts)
+    )
+    return Cascade(run.end(), before, left)
+
+
+def _is_liquidated(exchange: Exchange, account: int) -> bool:
+    return exchange.scope(account).state is MarginState.LIQUIDATION
+
+
 class _Run:
     def __init__(self, instrument: Instrument, candles: Sequence[Candle], accounts: int, seed: int) -> None:
         random = random_for(seed, "simulation")
@@ -90,7 +130,7 @@ class _Run:
         self._crowd = Crowd(random, exchange, makers)
         self._thresholds = Thresholds(exchange)
         self._liquidator = Liquidator(exchange)
-        self._orders = max(1, accounts // ACCOUNTS_PER_ORDER)
+        self._orders = max(LEAST_ORDERS, accounts // ACCOUNTS_PER_ORDER)
         self._every = max(1, len(candles) // SAMPLES)
         self._period_ms = instrument.funding_interval_hours * HOUR_MS
         self._period_start_ms = candles[0].time_ms // self._period_ms * self._period_ms
@@ -99,12 +139,20 @@ class _Run:
         self.outcome = Outcome(instrument, accounts, len(candles), exchange, self._liquidator.tally)
         self.outcome.least_fund_units = exchange.fund
 
-    def candle(self, candle: Candle) -> None:
+    def fill(self, mark_ticks: int) -> None:
+        """Let everybody of the crowd open a position; the makers quote anew as they are taken from."""
+        self._exchange.set_mark(mark_ticks, 0)
+        accounts = len(self._exchange.wallet)
+        for first in range(0, accounts, FILL_ORDERS):
+            self._crowd.quote(anew=True)
+            self._crowd.open_each(range(first, min(first + FILL_ORDERS, accounts)))
+
+    def candle(self, candle: Candle, orders: int = -1) -> None:
         """One interval: funding that fell due, its marks with their liquidations, then the crowd."""
         self._fund(candle.time_ms)
         for mark in candle.path():
             self._mark(mark, candle.time_ms)
-        self._crowd.trade(self._orders)
+        self._crowd.trade(self._orders if orders < 0 else orders)
         self._premiums.append(self._premium())
         self._liquidate()
         self._prove(candle)

@@ -30,7 +30,8 @@ class Thresholds:
     def due(self) -> list[int]:
         """The accounts in liquidation at the mark, lowest number first. Each is given once until it is touched."""
         self.refresh()
-        mark, found, kept = self._exchange.mark_ticks, [], []
+        mark = self._exchange.mark_ticks
+        found, kept = list[int](), list[int]()
         while self._longs and -self._longs[0][0] >= mark:
             entry = heapq.heappop(self._longs)
             if entry[2] == self._version[entry[1]]:
