@@ -23,12 +23,14 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
+from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
 from crossbook.domain.commands import SingleCommand
+from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
 from crossbook.rates import brake_of, limiter_of
@@ -51,6 +53,8 @@ from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
@@ -66,6 +70,7 @@ from crossbook.workers.pauses import pause
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
+from crossbook.workers.transfers import TransferDriver
 from crossbook.workers.wake import Wake
 
 POSTGRES_FOLDER: Final = "postgres"
@@ -247,6 +252,8 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
+        transfers = self._transfers(funds)
+        self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
@@ -279,6 +286,12 @@ class _Wiring:
         self._parts.pits = await agency.hire(
             self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
         )
+
+    def _transfers(self, funds: Funds) -> Transfers:
+        database, settings = self._ground.database, self._settings
+        outcome = CustodyNews[settings.custodian_outcome.name]
+        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
+        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
 
     async def _desk(self) -> Desk:
         database = self._ground.database

@@ -67,12 +67,12 @@ async def read_balances(transaction: Transaction, accounts: Sequence[int]) -> di
     """The balances of the accounts, locked until the transaction ends."""
     rows = await transaction.rows(
         """
-        SELECT account_id, asset_id, total_units, held_units FROM balances
+        SELECT account_id, asset_id, total_units, held_units, transfer_hold_units FROM balances
         WHERE account_id = ANY ($1::bigint[]) ORDER BY account_id, asset_id FOR NO KEY UPDATE
         """,
         accounts,
     )
-    return {(row[0], row[1]): Balance(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): Balance(row[2], row[3], row[4]) for row in rows}
 
 
 async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> dict[tuple[int, int], PositionRow]:

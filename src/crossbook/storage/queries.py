@@ -31,7 +31,7 @@ _POSITIONS = """
     FROM positions WHERE account_id = $1 ORDER BY market_id
 """
 _BALANCES = """
-    SELECT account_id, name, decimals, total_units, held_units
+    SELECT account_id, name, decimals, total_units, held_units, transfer_hold_units
     FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
 """
 
