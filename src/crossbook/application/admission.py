@@ -36,10 +36,16 @@ from crossbook.domain.orders import Side
 
 @dataclass
 class Balance:
-    """One account's amount of one asset, in units: all of it, and the part that open orders hold."""
+    """One account's amount of one asset, in units: all of it, and the parts that open orders and withdrawals hold."""
 
     total_units: int = 0
     held_units: int = 0
+    transfer_hold_units: int = 0
+
+    @property
+    def free_units(self) -> int:
+        """What nothing holds."""
+        return self.total_units - self.held_units - self.transfer_hold_units
 
 
 @dataclass
@@ -200,14 +206,14 @@ class Admission:
         return self._marks.mark_ticks(market_id) or otherwise_ticks
 
     def _equity(self, account_id: int, market: Market) -> int:
-        """Wallet, less what spot orders hold of it, plus unrealised PnL of all positions in this quote asset."""
+        """Wallet, less what orders and withdrawals hold, plus unrealised PnL of all positions in this quote asset."""
         balance = self._books.balances.get((account_id, market.quote_asset_id), Balance())
         unrealised = 0
         for other, row in self._rows(account_id, market.quote_asset_id):
             mark = self._marks.mark_ticks(other.number)
             if row.margin.position_lots and mark is not None:
                 unrealised += other.instrument.notional_units(mark, row.margin.position_lots) - row.cost_units
-        return equity_units(balance.total_units - balance.held_units, unrealised)
+        return equity_units(balance.free_units, unrealised)
 
     def _margin_elsewhere(self, account_id: int, but_market_id: int) -> int:
         """Initial margin and fee reserves of the account's other markets."""
@@ -231,10 +237,9 @@ class Admission:
         asset_id = market.quote_asset_id if hold.asset == market.instrument.quote.name else market.base_asset_id
         key = (order.account_id, asset_id)
         balance = self._books.balances.get(key, Balance())
-        available = balance.total_units - balance.held_units
-        if hold.held_units > available:
-            raise InsufficientFunds(hold.asset, hold.held_units, available)
-        self._books.balances[key] = Balance(balance.total_units, balance.held_units + hold.held_units)
+        if hold.held_units > balance.free_units:
+            raise InsufficientFunds(hold.asset, hold.held_units, balance.free_units)
+        self._books.balances[key] = replace(balance, held_units=balance.held_units + hold.held_units)
         self._books.touched_balances.add(key)
         return hold.held_units
 
