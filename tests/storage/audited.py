@@ -9,7 +9,7 @@ from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
-from crossbook.application.requests import NewOrder
+from crossbook.application.requests import AmendRequest, NewOrder
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.money import Step
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
@@ -43,6 +43,7 @@ class AuditedVenue:
         self.markets = markets
         self.traders = traders
         self.desk = desk
+        self.resting: dict[int, int] = {}  # an order of the third trader that rests, by market
         self.engines = {market.number: Engine() for market in markets}
 
     async def submit(
@@ -104,7 +105,8 @@ class AuditedVenue:
             await self.submit(
                 1, market_id, Side.BUY, unit, ticks - 20, OrderType.STOP_LIMIT, trigger_price_ticks=ticks + 90
             )
-            await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            resting = await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            self.resting[market_id] = resting
             decrement = SelfTradePrevention.DECREMENT
             await self.submit(1, market_id, Side.SELL, unit, ticks - 5, self_trade_prevention=decrement)
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=(SPOT_TICKS + 7) * 10)
@@ -120,6 +122,9 @@ class AuditedVenue:
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=SPOT_TICKS * 10)
         await self.submit(2, self.perp, Side.BUY, 10, PERP_TICKS - 3)
         await self.submit(0, self.perp, Side.SELL, 10, PERP_TICKS - 3)
+        for _, order_id in sorted(self.resting.items()):
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, quantity_lots=4_000))
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, price_ticks=100_000))
 
     async def trade_a_little(self, trader: int) -> None:
         """One trader sells and buys around the price, and ends with a cancel of everything."""
