@@ -13,9 +13,14 @@ from benchmarks import matching
 from benchmarks.flows import SEED
 from benchmarks.measuring import QUICK_DIVISOR, Settings
 from benchmarks.report import Row, conditions, print_report, processor_share
+from benchmarks.signatures import signatures
 from benchmarks.venue import venue
 
-MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {**matching.MEASUREMENTS, "venue": venue}
+MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {
+    **matching.MEASUREMENTS,
+    "signatures": signatures,
+    "venue": venue,
+}
 
 
 def main() -> None:

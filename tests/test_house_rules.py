@@ -375,7 +375,8 @@ def repository_files(root: Path) -> Iterator[Path]:
             for name in sorted(folders)
             if name not in MADE_FOLDERS and not name.endswith((".egg-info", "_cache")) and name != ".hypothesis"
         ]
-        yield from (Path(folder) / name for name in files if not name.endswith(TEXTLESS))
+        # In a worktree of git, .git is a file.
+        yield from (Path(folder) / name for name in files if not name.endswith(TEXTLESS) and name not in MADE_FOLDERS)
 
 
 def traces(text: str) -> list[Fault]:

@@ -23,12 +23,14 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
+from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
 from crossbook.domain.commands import SingleCommand
+from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
 from crossbook.rates import brake_of, limiter_of
@@ -43,6 +45,7 @@ from crossbook.settings import Settings
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
@@ -50,12 +53,15 @@ from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings
@@ -64,6 +70,7 @@ from crossbook.workers.pauses import pause
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
+from crossbook.workers.transfers import TransferDriver
 from crossbook.workers.wake import Wake
 
 POSTGRES_FOLDER: Final = "postgres"
@@ -174,6 +181,7 @@ class _Wiring:
         self._metrics = Metrics()
         self._worker_metrics = WorkerMetrics(self._metrics)
         self._wakes = {name.market_id: Wake() for name in self._names}
+        self._fresh = {name.market_id: FreshCommands() for name in self._names}
         self._parts = Parts()
 
     async def build(self, base_url: str) -> Parts:
@@ -198,6 +206,7 @@ class _Wiring:
             ground.commands,
             self._clock,
             committed=self._wakes[name.market_id],
+            fresh=self._fresh[name.market_id],
             metrics=self._worker_metrics,
         )
 
@@ -243,6 +252,8 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
+        transfers = self._transfers(funds)
+        self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
@@ -276,11 +287,23 @@ class _Wiring:
             self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
         )
 
+    def _transfers(self, funds: Funds) -> Transfers:
+        database, settings = self._ground.database, self._settings
+        outcome = CustodyNews[settings.custodian_outcome.name]
+        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
+        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
+
     async def _desk(self) -> Desk:
         database = self._ground.database
         async with database.transaction(read_only=True) as transaction:
             ids = Ids(self._clock, random_node(), await last_order_id(transaction))
-        store = MeasuredStore(AdmissionStore(database), self._markets, self._metrics)
+        relayed_here = Role.RELAY in self._roles
+
+        def logged(commands: Sequence[LoggedCommand]) -> None:
+            for command in commands if relayed_here else ():
+                self._fresh[command.market_id].add(command.sequence, command.record)
+
+        store = MeasuredStore(AdmissionStore(database, logged), self._markets, self._metrics)
 
         def committed(market_ids: Iterable[int]) -> None:
             for market_id in market_ids:

@@ -43,6 +43,14 @@ class RuntimeMode(StrEnum):
     """Nothing of its own: database, streams and secret are given from outside."""
 
 
+class CustodianOutcome(StrEnum):
+    """How the simulated custodian ends transfers."""
+
+    PAID = "paid"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
 class SettingsError(CrossbookError, ValueError):
     """Settings that no venue may start with. `problems` are all that were found, a sentence each, no secrets."""
 
@@ -174,6 +182,30 @@ class Settings:
         65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
+
+    # -- Lethean -------------------------------------------------------------------------------------
+    lethean_daemon_url: str | None = setting(
+        None,
+        "Lethean",
+        "The JSON-RPC address of a chain daemon, `http://host:port`: aliases are then checked, and assets read, on the"
+        " chain. Without one nothing is asked.",
+    )
+    lethean_daemon_timeout_ms: int = setting(
+        3_000, "Lethean", "How long to wait for an answer of the chain daemon.", least=50, most=60_000
+    )
+
+    # -- Transfers -----------------------------------------------------------------------------------
+    custodian_delay_ms: int = setting(
+        2_000, "Transfers", "How long the simulated custodian takes to end a transfer.", least=0, most=86_400_000
+    )
+    custodian_outcome: CustodianOutcome = setting(
+        CustodianOutcome.PAID,
+        "Transfers",
+        "How the simulated custodian ends transfers: `paid`, `failed`, or `refused`.",
+    )
+    transfers_open_limit: int = setting(
+        20, "Transfers", "Transfers of a client that may wait for the custodian at once.", least=1, most=10_000
+    )
 
     # -- Workers -------------------------------------------------------------------------------------
     commit_batch_limit: int = setting(
@@ -363,6 +395,8 @@ def _problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_url("DATABASE_URL", settings.database_url, _DATABASE_SCHEMES)
     yield from _problems_of_url("REDIS_URL", settings.redis_url, _REDIS_SCHEMES)
     yield from _problems_of_proxies(settings.trusted_proxies)
+    if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
+        yield f"lethean_daemon_url {fault}."
     yield from _problems_of_secret(settings)
     if settings.production:
         yield from _problems_in_production(settings)
@@ -379,6 +413,18 @@ def _problems_of_url(name: str, url: str | None, schemes: tuple[str, ...]) -> It
         return
     if scheme not in schemes:
         yield f"{name} must begin with {schemes[0]}://."
+
+
+def fault_of_http(url: str) -> str:
+    """Why `url` can not be called by HTTP, as words after its name; "" when it can. Never repeats it."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        return "can not be read as a URL"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "must begin with http:// or https:// and name a host"
+    return "must not hold a user, a query or a fragment" if parts.username or parts.query or parts.fragment else ""
 
 
 def _problems_of_proxies(proxies: tuple[str, ...]) -> Iterator[str]:

@@ -32,6 +32,7 @@ from crossbook.workers.pauses import pause
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
 from crossbook.workers.timers import Timers
+from crossbook.workers.transfers import TransferDriver
 
 POLL_MS: Final = 10
 SERVER_LOOK_MS: Final = 200
@@ -81,6 +82,7 @@ class Parts:
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
     timers: Timers | None = None
+    transfer_driver: TransferDriver | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
     pits: list[Pit] = field(default_factory=list)
@@ -168,6 +170,8 @@ class Venue:
             self._door.start("desk", parts.desk.run)
         if parts.timers is not None:
             self._workers.start("timers", parts.timers.run)
+        if parts.transfer_driver is not None:
+            self._workers.start("transfers", parts.transfer_driver.run)
         if parts.app is not None:
             self._http.start("http", self._serve)
 

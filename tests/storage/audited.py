@@ -10,9 +10,11 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import AmendRequest, NewOrder
+from crossbook.application.transfers import News, TransferRequest, Transfers
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.money import Step
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from crossbook.domain.transfers import CustodyNews, Payment, TransferPlatform, TransferType
 from crossbook.matching import Engine
 from crossbook.matching.codec import decode_records
 from crossbook.storage import commands_log, snapshots
@@ -22,6 +24,8 @@ from crossbook.storage.audit import audit
 from crossbook.storage.database import Database
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.settlement import read_terms, settle_batch
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.system import Ids, ManualClock
 
@@ -37,13 +41,16 @@ ALL: Final = 10**9
 class AuditedVenue:
     """One spot and one perpetual market, three traders, and an engine for each market."""
 
-    def __init__(self, database: Database, markets: list[Market], traders: list[int], desk: Desk) -> None:
+    def __init__(
+        self, database: Database, markets: list[Market], traders: list[int], desk: Desk, transfers: Transfers
+    ) -> None:
         self.database = database
         self.spot, self.perp = (market.number for market in markets)
         self.markets = markets
         self.traders = traders
         self.desk = desk
         self.resting: dict[int, int] = {}  # an order of the third trader that rests, by market
+        self.transfers = transfers
         self.engines = {market.number: Engine() for market in markets}
 
     async def submit(
@@ -92,7 +99,7 @@ class AuditedVenue:
                 await snapshots.store(transaction, stored, 0)
 
     async def trade(self) -> None:
-        """An honest history of both markets: trades, cancels, rejects, prevention, icebergs, a waiting stop."""
+        """An honest history of both markets: trades, cancels, rejects, prevention, icebergs, a stop; transfers."""
         for market_id, ticks, unit in ((self.spot, SPOT_TICKS, 100), (self.perp, PERP_TICKS, 10)):
             await self.submit(0, market_id, Side.SELL, 5 * unit, ticks)
             await self.submit(0, market_id, Side.SELL, 5 * unit, ticks + 7, client_order_id=f"mine-{market_id}")
@@ -125,6 +132,16 @@ class AuditedVenue:
         for _, order_id in sorted(self.resting.items()):
             await self.desk.amend(AmendRequest(self.traders[2], order_id, quantity_lots=4_000))
             await self.desk.amend(AmendRequest(self.traders[2], order_id, price_ticks=100_000))
+        for client_id, kind in (("paid", TransferType.DEPOSIT), ("paid out", TransferType.WITHDRAW)):
+            payment = Payment(self.traders[2], "BTC", 1_000, kind, TransferPlatform.CRYPTO)
+            entered = await self.transfers.request(TransferRequest(payment, "", client_id))
+            await self.transfers.note(entered.transfer_id, News(CustodyNews.PAID))
+        internal = Payment(
+            self.traders[2], "BTC", 10, TransferType.WITHDRAW, TransferPlatform.INTERNAL, self.traders[1]
+        )
+        await self.transfers.request(TransferRequest(internal))
+        waits = Payment(self.traders[2], "BTC", 77, TransferType.WITHDRAW, TransferPlatform.FIAT)
+        await self.transfers.request(TransferRequest(waits))
 
     async def trade_a_little(self, trader: int) -> None:
         """One trader sells and buys around the price, and ends with a cancel of everything."""
@@ -155,7 +172,9 @@ async def open_venue(database: Database) -> tuple[AuditedVenue, "asyncio.Task[No
     desk = Desk(AdmissionStore(database), markets, marks, clock, Ids(clock, 1), lambda _: None)
     stop = asyncio.Event()
     running = asyncio.ensure_future(desk.run(stop))
-    return AuditedVenue(database, [spot, perp], traders, desk), running, stop
+    custodian = SimulatedCustodian(database, clock, 0, CustodyNews.PAID)
+    transfers = Transfers(TransferStore(database), custodian, funds, clock, open_limit=10)
+    return AuditedVenue(database, [spot, perp], traders, desk, transfers), running, stop
 
 
 async def with_history(database: Database) -> AuditedVenue:

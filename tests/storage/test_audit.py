@@ -169,6 +169,16 @@ CORRUPTIONS: Final = {
         f"DELETE FROM balances WHERE account_id = {THIRD} AND asset_id = 2",
         f"account {THIRD}, asset 2: the balance is 0, its postings sum to",
     ),
+    "transfer holds more": (
+        rules.TRANSFER_HOLDS.name,
+        f"UPDATE balances SET transfer_hold_units = 78 WHERE account_id = {THIRD} AND asset_id = 1",
+        f"account {THIRD}, asset 1: the balance holds 78 for transfers, its open withdrawals are 77",
+    ),
+    "transfer moved something else": (
+        rules.TRANSFERS.name,
+        "UPDATE transfers SET amount_units = 999 WHERE client_transfer_id = 'paid out'",
+        "of -999 moved -1000",
+    ),
     "user below zero": (
         NEGATIVE,
         DROP.format("balances", "balances_total_covers_held")

@@ -11,6 +11,7 @@ from tests.storage.support import using
 HASH = "decode(repeat('00', 32), 'hex')"
 RECORD = "decode(repeat('00', 112), 'hex')"
 USER = "1000000"
+OTHER_USER = "1000001"
 
 # One good row of each table, as SQL. The wrong states below differ from these.
 GOOD: dict[str, dict[str, str]] = {
@@ -146,6 +147,20 @@ GOOD: dict[str, dict[str, str]] = {
         "created_at_ms": "0",
     },
     "snapshots": {"market_id": "1", "sequence": "1", "data": "'x'", "created_at_ms": "0"},
+    "transfers": {
+        "transfer_id": "7",
+        "account_id": USER,
+        "asset_id": "1",
+        "type": "2",
+        "platform": "1",
+        "amount_units": "5",
+        "client_transfer_id": "'x'",
+        "request_hash": HASH,
+        "look_at_ms": "5",
+        "created_at_ms": "5",
+        "updated_at_ms": "5",
+    },
+    "simulated_custody": {"transfer_id": "7", "news": "2", "due_at_ms": "0"},
     "leases": {
         "market_id": "1",
         "role": "'matcher'",
@@ -162,7 +177,7 @@ INSERT INTO assets (asset_id, name, decimals, is_margin_asset) VALUES (1, 'USDC'
 INSERT INTO markets (market_id, symbol, kind, base_asset_id, quote_asset_id, status,
                      tick_decimals, tick_size, lot_decimals, lot_size, created_at_ms)
 SELECT number, 'BTC-' || number, 1, 2, 1, 1, 1, 1, 3, 1, 0 FROM generate_series(1, 3) AS number;
-INSERT INTO accounts (account_id, user_id, created_at_ms) VALUES ({USER}, 1, 0);
+INSERT INTO accounts (account_id, user_id, created_at_ms) VALUES ({USER}, 1, 0), ({OTHER_USER}, 1, 0);
 UPDATE market_sequences SET last_accepted_sequence = 2 WHERE market_id = 2;
 INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
 VALUES (2, 1, 1, {RECORD}, 0), (2, 2, 1, {RECORD}, 0);
@@ -198,6 +213,8 @@ SPOT: Change = {
     "funding_rate_cap_ppm": "0",
 }
 
+INTERNAL: Change = {"platform": "3", "counterparty_id": OTHER_USER, "status": "3", "journal_id": "1"}
+
 MORE_GOOD: list[tuple[str, Change]] = [
     ("users", {"kind": "2", "email": "NULL", "password_hash": "NULL"}),
     ("markets", SPOT),
@@ -205,6 +222,9 @@ MORE_GOOD: list[tuple[str, Change]] = [
     ("accounts", {"account_id": "1002", "user_id": "NULL", "market_id": "2"}),
     ("balances", {"asset_id": "1", "is_margin_asset": "true", "total_units": "-5"}),
     ("balances", {"account_id": "1", "total_units": "-5", "held_units": "0"}),
+    ("balances", {"held_units": "3", "transfer_hold_units": "7"}),
+    ("transfers", INTERNAL),
+    ("transfers", {"status": "4", "reason": "'no'", "client_transfer_id": "NULL", "request_hash": "NULL"}),
     ("orders", MARKET_ORDER),
     ("orders", {**BY_AMOUNT, "status": "1", "filled_lots": "0", "filled_notional_units": "0"}),
     ("orders", {**BY_AMOUNT, "status": "7", "reason": "415", "held_units": "0", "filled_lots": "400"}),
@@ -304,6 +324,13 @@ WRONG: list[tuple[str, str, Change]] = [
     ("balances_held_by_users_only", "balances", {"account_id": "1"}),
     ("balances_total_covers_held", "balances", {"held_units": "11"}),
     ("balances_total_covers_held", "balances", {"total_units": "-1", "held_units": "0"}),
+    ("balances_total_covers_held", "balances", {"held_units": "4", "transfer_hold_units": "7"}),
+    ("balances_transfer_hold_not_negative", "balances", {"transfer_hold_units": "-1"}),
+    (
+        "balances_transfer_hold_by_users_only",
+        "balances",
+        {"account_id": "1", "held_units": "0", "transfer_hold_units": "1"},
+    ),
     (
         "balances_fees_and_insurance_not_negative",
         "balances",
@@ -418,6 +445,30 @@ WRONG: list[tuple[str, str, Change]] = [
     ("snapshots_sequence_range", "snapshots", {"sequence": "-1"}),
     ("snapshots_data_not_empty", "snapshots", {"data": "''"}),
     ("snapshots_created_at_range", "snapshots", {"created_at_ms": "-1"}),
+    ("transfers_account_id_fkey", "transfers", {"account_id": "1000099"}),
+    ("transfers_counterparty_id_fkey", "transfers", {**INTERNAL, "counterparty_id": "1000099"}),
+    ("transfers_asset_id_fkey", "transfers", {"asset_id": "99"}),
+    ("transfers_transfer_id_range", "transfers", {"transfer_id": "0"}),
+    ("transfers_by_users_only", "transfers", {"account_id": "1"}),
+    ("transfers_by_users_only", "transfers", {**INTERNAL, "counterparty_id": "1"}),
+    ("transfers_two_accounts", "transfers", {**INTERNAL, "counterparty_id": USER}),
+    ("transfers_type_known", "transfers", {"type": "3"}),
+    ("transfers_platform_known", "transfers", {"platform": "4"}),
+    ("transfers_counterparty_by_platform", "transfers", {"counterparty_id": OTHER_USER}),
+    ("transfers_counterparty_by_platform", "transfers", {**INTERNAL, "counterparty_id": "NULL"}),
+    ("transfers_amount_positive", "transfers", {"amount_units": "0"}),
+    ("transfers_instructions_length", "transfers", {"instructions": "repeat('x', 4097)"}),
+    ("transfers_client_transfer_id_length", "transfers", {"client_transfer_id": "''"}),
+    ("transfers_request_hash_with_client_id", "transfers", {"request_hash": "NULL"}),
+    ("transfers_request_hash_length", "transfers", {"request_hash": "'x'"}),
+    ("transfers_status_known", "transfers", {"status": "6"}),
+    ("transfers_internal_is_completed", "transfers", {**INTERNAL, "status": "1", "journal_id": "NULL"}),
+    ("transfers_reason_length", "transfers", {"reason": "repeat('x', 201)"}),
+    ("transfers_completed_moved", "transfers", {"status": "3"}),
+    ("transfers_completed_moved", "transfers", {"journal_id": "1"}),
+    ("transfers_times_in_order", "transfers", {"updated_at_ms": "4"}),
+    ("simulated_custody_news_known", "simulated_custody", {"news": "1"}),
+    ("simulated_custody_due_at_range", "simulated_custody", {"due_at_ms": "-1"}),
     ("leases_market_id_fkey", "leases", {"market_id": "99"}),
     ("leases_role_form", "leases", {"role": "'A b'"}),
     ("leases_holder_length", "leases", {"holder": "''"}),
@@ -448,6 +499,9 @@ TWICE: list[tuple[str, str, Change]] = [
     ("fills_pkey", "fills", {}),
     ("snapshots_pkey", "snapshots", {}),
     ("leases_pkey", "leases", {}),
+    ("transfers_pkey", "transfers", {"client_transfer_id": "'y'"}),
+    ("transfers_one_by_client_id", "transfers", {"transfer_id": "8"}),
+    ("simulated_custody_pkey", "simulated_custody", {}),
 ]
 
 POSTINGS = "INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units) VALUES "
@@ -475,6 +529,11 @@ STATEMENTS: list[tuple[str, str]] = [
     ("leases_token_rises", insert("leases", {"fencing_token": "2"}) + "UPDATE leases SET fencing_token = 1"),
     ("leases_token_rises", insert("leases") + "UPDATE leases SET holder = 'y'"),
     ("balances_total_covers_held", insert("balances") + "UPDATE balances SET total_units = 9"),
+    (
+        "transfers_one_by_journal",
+        insert("transfers", INTERNAL)
+        + insert("transfers", {**INTERNAL, "transfer_id": "8", "client_transfer_id": "'y'"}),
+    ),
 ]
 """Rules about changes, and about several rows."""
 
@@ -594,7 +653,7 @@ def test_kinds_of_accounts_follow_from_their_ids(database_url: str) -> None:
     from crossbook.domain.accounts import kind_of
 
     kinds = using(database_url, scenario)
-    assert kinds == {account_id: kind_of(account_id) for account_id in (1, 2, 3, 4, 1002, 1_000_000)}
+    assert kinds == {account_id: kind_of(account_id) for account_id in (1, 2, 3, 4, 1002, 1_000_000, 1_000_001)}
 
 
 def test_an_asset_that_becomes_a_margin_asset_takes_its_balances_along(database_url: str) -> None:

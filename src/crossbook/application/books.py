@@ -13,10 +13,16 @@ from crossbook.domain.orders import OrderType, Side
 
 @dataclass
 class Balance:
-    """One account's amount of one asset, in units: all of it, and the part that open orders hold."""
+    """One account's amount of one asset, in units: all of it, and the parts that open orders and withdrawals hold."""
 
     total_units: int = 0
     held_units: int = 0
+    transfer_hold_units: int = 0
+
+    @property
+    def free_units(self) -> int:
+        """What nothing holds."""
+        return self.total_units - self.held_units - self.transfer_hold_units
 
 
 @dataclass

@@ -85,7 +85,7 @@ class Funds:
     def withdrawable(self, books: Books, account_id: int, asset_id: int) -> int:
         """What may leave of an asset (3.1): wallet and equity, less all margin; for spot assets what is not held."""
         balance = books.balances.get((account_id, asset_id), Balance())
-        free = balance.total_units - balance.held_units
+        free = balance.free_units
         unrealised = positions = orders = reserve = value = 0
         for market, row in self._perpetuals(books, account_id, asset_id):
             mark = self._marks.mark_ticks(market.number) or 1

@@ -42,8 +42,8 @@ class Portfolio:
         self._marks = marks
 
     def locked_units(self, balance: BalanceDetails) -> int:
-        """What spot orders hold of a balance, and what margin and fee reserves of perpetuals tie up (3.2)."""
-        locked = balance.held_units
+        """What spot orders and withdrawals hold of a balance, and what margin and fees of perpetuals tie up (3.2)."""
+        locked = balance.held_units + balance.transfer_hold_units
         for market, row in self._rows(balance.asset):
             # As admission counts it before there is a mark.
             mark_ticks = self._marks.mark_ticks(market.number) or 1
@@ -82,7 +82,7 @@ class Portfolio:
         return liquidation_price_ticks(market.instrument, row.position_lots, mark_ticks, equity, others)
 
     def _free_units(self, asset: str) -> int:
-        return sum(each.total_units - each.held_units for each in self._holdings.balances if each.asset == asset)
+        return sum(each.free_units for each in self._holdings.balances if each.asset == asset)
 
     def _rows(self, asset: str) -> Iterator[tuple[Market, PositionDetails]]:
         for row in self._holdings.positions:

@@ -116,14 +116,14 @@ class Reserves:
         return self._marks.mark_ticks(market_id) or otherwise_ticks
 
     def _equity(self, account_id: int, market: Market) -> int:
-        """Wallet, less what spot orders hold of it, plus unrealised PnL of all positions in this quote asset."""
+        """Wallet, less what orders and withdrawals hold, plus unrealised PnL of all positions in this quote asset."""
         balance = self._books.balances.get((account_id, market.quote_asset_id), Balance())
         unrealised = 0
         for other, row in self._rows(account_id, market.quote_asset_id):
             mark = self._marks.mark_ticks(other.number)
             if row.margin.position_lots and mark is not None:
                 unrealised += other.instrument.notional_units(mark, row.margin.position_lots) - row.cost_units
-        return equity_units(balance.total_units - balance.held_units, unrealised)
+        return equity_units(balance.free_units, unrealised)
 
     def _margin_elsewhere(self, account_id: int, but_market_id: int) -> int:
         """Initial margin and fee reserves of the account's other markets."""
@@ -156,10 +156,9 @@ class Reserves:
         """Hold units of a balance (3.13). Raises InsufficientFunds."""
         key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
         balance = self._books.balances.get(key, Balance())
-        available = balance.total_units - balance.held_units
-        if units > available:
-            raise InsufficientFunds(asset.name, units, available)
-        self._books.balances[key] = Balance(balance.total_units, balance.held_units + units)
+        if units > balance.free_units:
+            raise InsufficientFunds(asset.name, units, balance.free_units)
+        self._books.balances[key] = replace(balance, held_units=balance.held_units + units)
         self._books.touched_balances.add(key)
 
 

@@ -82,6 +82,12 @@ class BalanceDetails:
     decimals: int
     total_units: int
     held_units: int
+    transfer_hold_units: int = 0
+
+    @property
+    def free_units(self) -> int:
+        """What neither spot orders nor withdrawals hold."""
+        return self.total_units - self.held_units - self.transfer_hold_units
 
 
 @dataclass(frozen=True)

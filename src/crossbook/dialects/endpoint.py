@@ -7,7 +7,6 @@ authenticating and of saying errors. `EndpointApp` runs one endpoint as a plain 
     6. decoding          7. the handler            8. the reply, or the dialect's form of what went wrong
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, unique
@@ -19,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from crossbook.dialects.body import ClientGone, check_control_characters, check_depth, check_media_type, read_body
 from crossbook.dialects.call import JSON, AnyCall, Call, Header, Principal, Reply, visit_of
+from crossbook.dialects.deadlines import Deadlines, Limit
 from crossbook.dialects.decoding import CONTROL, BodyDecoder, QueryDecoder
 from crossbook.dialects.ports import Crash, Limiter, Unlimited, Verdict, tighter
 from crossbook.dialects.refusals import Fault, FaultKind, Refusal
@@ -228,6 +228,7 @@ class EndpointApp:
         self._reads = self._body is not None or (dialect.signs_body and self._needs_user)
         self._limit_bytes = endpoint.body_limit_bytes or dialect.body_limit_bytes
         self._has_parameters = bool(endpoint.parameters)
+        self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = visit_of(scope)
@@ -258,10 +259,10 @@ class EndpointApp:
         if self._body is not None:
             check_media_type(call)
         try:
-            async with asyncio.timeout(self._with.body_timeout_s) as timer:
+            async with Limit(self._deadlines, self._with.body_timeout_s) as limit:
                 call.raw_body = await read_body(call, receive, self._limit_bytes)
         except TimeoutError:
-            if not timer.expired():
+            if not limit.expired:
                 raise
             raise Fault(FaultKind.REQUEST_TIMEOUT, "the body did not arrive in time") from None
 
@@ -285,10 +286,10 @@ class EndpointApp:
 
     async def _handle(self, call: AnyCall) -> Reply:
         try:
-            async with asyncio.timeout(self._with.handler_timeout_s) as timer:
+            async with Limit(self._deadlines, self._with.handler_timeout_s) as limit:
                 return await self._endpoint.handler(call)
         except TimeoutError:
-            if not timer.expired():
+            if not limit.expired:
                 raise
             message = "no answer in time; the outcome is unknown, send the same request again"
             raise Fault(FaultKind.UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S) from None

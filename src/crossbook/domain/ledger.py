@@ -46,6 +46,7 @@ class LedgerType(IntEnum):
     INSURANCE_FUND_CREDIT = 8
     ADL_SETTLEMENT = 9
     TRADE = 10
+    TRANSFER = 11
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ def deposit(account_id: int, asset: str, amount_units: int) -> Journal:
 def withdrawal(account_id: int, asset: str, amount_units: int) -> Journal:
     """Money from an account to the outside. Raises InvalidValue unless the amount is positive."""
     return Journal(_move(account_id, EXTERNAL, asset, _positive(amount_units, "amount"), LedgerType.WITHDRAW))
+
+
+def internal_transfer(payer_id: int, payee_id: int, asset: str, amount_units: int) -> Journal:
+    """Money from one account of the venue to another. Raises InvalidValue unless the amount is positive."""
+    return Journal(_move(payer_id, payee_id, asset, _positive(amount_units, "amount"), LedgerType.TRANSFER))
 
 
 def fee_postings(account_id: int, asset: str, fee_units: int) -> tuple[Posting, ...]:

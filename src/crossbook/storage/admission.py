@@ -36,10 +36,14 @@ ATTEMPTS: Final = 5
 
 
 class AdmissionStore:
-    """Makes admitted requests durable in PostgreSQL: the port of `crossbook.application.desk`."""
+    """Makes admitted requests durable in PostgreSQL: the port of `crossbook.application.desk`.
 
-    def __init__(self, database: Database) -> None:
+    `logged` is given the commands of every commit, right after it.
+    """
+
+    def __init__(self, database: Database, logged: Callable[[Sequence[LoggedCommand]], None] = lambda _: None) -> None:
         self._database = database
+        self._logged = logged
 
     async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
         """Read, decide and write in one transaction; see the port. Raises StoreRefused and StorageError."""
@@ -48,7 +52,8 @@ class AdmissionStore:
                 async with self._database.transaction() as transaction:
                     books = await _read(transaction, needs)
                     answers = decide(books)
-                    await write(transaction, books, now_ms)
+                    written = await write(transaction, books, now_ms)
+                self._logged(written)
                 return answers
             except TransactionConflict:
                 if attempt == ATTEMPTS:
@@ -76,12 +81,12 @@ async def read_balances(transaction: Transaction, accounts: Sequence[int]) -> di
     """The balances of the accounts, locked until the transaction ends."""
     rows = await transaction.rows(
         """
-        SELECT account_id, asset_id, total_units, held_units FROM balances
+        SELECT account_id, asset_id, total_units, held_units, transfer_hold_units FROM balances
         WHERE account_id = ANY ($1::bigint[]) ORDER BY account_id, asset_id FOR NO KEY UPDATE
         """,
         accounts,
     )
-    return {(row[0], row[1]): Balance(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): Balance(row[2], row[3], row[4]) for row in rows}
 
 
 async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> dict[tuple[int, int], PositionRow]:
@@ -185,8 +190,8 @@ def _known(row: Row) -> KnownOrder:
     return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5])
 
 
-async def write(transaction: Transaction, books: Books, now_ms: int) -> None:
-    """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names."""
+async def write(transaction: Transaction, books: Books, now_ms: int) -> list[LoggedCommand]:
+    """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names; gives the log."""
     await _write_balances(transaction, books)
     logged = await _number(transaction, books.commands, now_ms)
     orders = [(logged[index].sequence, order) for index, order in books.orders]
@@ -199,6 +204,7 @@ async def write(transaction: Transaction, books: Books, now_ms: int) -> None:
         positions = [] if orders else _position_rows(books)
         amendments = [(logged[index].sequence, amendment) for index, amendment in books.amendments]
         await _write_amendments(transaction, amendments, positions)
+    return logged
 
 
 async def _write_balances(transaction: Transaction, books: Books) -> None:

@@ -130,6 +130,45 @@ HELD: Final = Rule(
     ),
 )
 
+TRANSFER_HOLDS: Final = Rule(
+    "balances hold what open withdrawals hold",
+    "open transfers",
+    "SELECT count(*) FROM transfers WHERE status <= 2",
+    (
+        """
+        SELECT format('account %s, asset %s: the balance holds %s for transfers, its open withdrawals are %s',
+            account_id, asset_id, coalesce(transfer_hold_units, 0), coalesce(amount_units, 0))
+        FROM (SELECT account_id, asset_id, transfer_hold_units FROM balances WHERE transfer_hold_units <> 0) AS held
+        FULL JOIN (
+            SELECT account_id, asset_id, sum(amount_units) AS amount_units
+            FROM transfers WHERE status <= 2 AND type = 2 GROUP BY 1, 2
+        ) AS open USING (account_id, asset_id)
+        WHERE coalesce(transfer_hold_units, 0) <> coalesce(amount_units, 0) ORDER BY account_id, asset_id LIMIT 1
+        """,
+    ),
+)
+
+# An internal transfer that its account receives is a deposit: its posting is positive, as that of any deposit.
+TRANSFERS: Final = Rule(
+    "completed transfers moved their amount once",
+    "transfers",
+    "SELECT count(*) FROM transfers",
+    (
+        """
+        SELECT format('transfer %s of %s moved %s', transfer_id, signed_units, coalesce(posted_units, 0))
+        FROM (
+            SELECT transfer_id, journal_id, account_id, asset_id,
+                CASE type WHEN 1 THEN amount_units ELSE -amount_units END AS signed_units
+            FROM transfers WHERE status = 3
+        ) AS done LEFT JOIN (
+            SELECT journal_id, account_id, asset_id, sum(amount_units) AS posted_units
+            FROM postings GROUP BY journal_id, account_id, asset_id
+        ) AS posted USING (journal_id, account_id, asset_id)
+        WHERE signed_units <> coalesce(posted_units, 0) ORDER BY transfer_id LIMIT 1
+        """,
+    ),
+)
+
 POSITIONS_ZERO: Final = Rule(
     "positions of a market sum to zero",
     "positions",
@@ -391,7 +430,7 @@ SETTLED: Final = Rule(
     ),
 )
 
-LEDGER_RULES: Final = (JOURNALS, ASSETS, BALANCES, INSURANCE, FEES, HELD)
+LEDGER_RULES: Final = (JOURNALS, ASSETS, BALANCES, INSURANCE, FEES, HELD, TRANSFER_HOLDS, TRANSFERS)
 POSITION_RULES: Final = (POSITIONS_ZERO, CLEARING, REALISED, POSITIONS)
 ORDER_RULES: Final = (QUANTITIES, STATUSES, FILLED, CLIENT_IDS, AMENDMENTS, TRADE_SIDES, TRADE_NUMBERS)
 LOG_RULES: Final = (LOG, SETTLED)

@@ -18,15 +18,17 @@ class Entry:
     event_index: int = 0
 
 
-async def post(transaction: Transaction, entries: Sequence[Entry], asset_ids: Mapping[str, int], now_ms: int) -> None:
-    """Store journals that move something, their postings, and the balances after them.
+async def post(
+    transaction: Transaction, entries: Sequence[Entry], asset_ids: Mapping[str, int], now_ms: int
+) -> list[int]:
+    """Store journals that move something, their postings, and the balances after them; the ids of those journals.
 
     Balances rows are made when an account first holds an asset, and are locked lowest account first.
     Raises ConstraintViolated when a balance would fall where it may not.
     """
     moving = [entry for entry in entries if entry.journal.postings]
     if not moving:
-        return
+        return []
     ids = await transaction.rows(
         """
         INSERT INTO journals (kind, market_id, sequence, event_index, created_at_ms)
@@ -54,6 +56,7 @@ async def post(transaction: Transaction, entries: Sequence[Entry], asset_ids: Ma
     for _, _, account_id, asset_id, _, amount_units in postings:
         changes[account_id, asset_id] = changes.get((account_id, asset_id), 0) + amount_units
     await change_balances(transaction, changes)
+    return [row["journal_id"] for row in ids]
 
 
 async def change_balances(transaction: Transaction, changes: Mapping[tuple[int, int], int]) -> None:

@@ -1,4 +1,8 @@
-"""Reads for the API: by plain SQL, along an index, never at a cost that grows with history."""
+"""Reads for the API: by plain SQL, along an index, never at a cost that grows with history.
+
+Lists over all markets are put together from one short list per market: an index of an account's orders in
+all markets would have to be kept by every order, and a venue has few markets.
+"""
 
 from typing import Any
 
@@ -27,7 +31,7 @@ _POSITIONS = """
     FROM positions WHERE account_id = $1 ORDER BY market_id
 """
 _BALANCES = """
-    SELECT account_id, name, decimals, total_units, held_units
+    SELECT account_id, name, decimals, total_units, held_units, transfer_hold_units
     FROM balances JOIN assets USING (asset_id) WHERE account_id = $1 ORDER BY name
 """
 
@@ -53,18 +57,22 @@ class Queries:
         self, account_id: int, page: Page, market_id: int = 0, status: OrderStatus | None = None
     ) -> list[OrderDetails]:
         """The account's orders, newest first, of one market or all, of one status or all."""
-        live = "" if status is None else "AND is_live" if status.is_live else "AND NOT is_live"
+        wanted = ""
+        if status is not None:
+            wanted = "AND is_live AND status = $5" if status.is_live else "AND NOT is_live AND ended_status = $5"
         rows = await self._rows(
             f"""
-            {_ORDER} WHERE account_id = $1 AND order_id < $2 {live}
-            AND ($3 = 0 OR market_id = $3) AND ($4 = 0 OR status = $4)
-            ORDER BY order_id DESC LIMIT $5
-            """,
+            SELECT of_market.* FROM markets CROSS JOIN LATERAL (
+                {_ORDER} WHERE account_id = $1 AND orders.market_id = markets.market_id AND order_id < $2 {wanted}
+                ORDER BY order_id DESC LIMIT $4
+            ) AS of_market WHERE $3 = 0 OR markets.market_id = $3
+            ORDER BY order_id DESC LIMIT $4
+            """,  # noqa: S608
             account_id,
             page.before or MAX_ID,
             market_id,
-            status or 0,
             page.limit,
+            *(() if status is None else (status,)),
         )
         return [_order(row) for row in rows]
 
@@ -72,15 +80,17 @@ class Queries:
         """The account's fills, newest first, of one market or all, of one order or all."""
         rows = await self._rows(
             f"""
-            {_FILL} WHERE account_id = $1 AND fill_id < $2
-            AND ($3 = 0 OR market_id = $3) AND ($4::bigint = 0 OR order_id = $4)
-            ORDER BY fill_id DESC LIMIT $5
-            """,
+            SELECT of_market.* FROM markets CROSS JOIN LATERAL (
+                {_FILL} WHERE account_id = $1 AND fills.market_id = markets.market_id AND fill_id < $2
+                {"AND order_id = $5" if order_id else ""} ORDER BY fill_id DESC LIMIT $4
+            ) AS of_market WHERE $3 = 0 OR markets.market_id = $3
+            ORDER BY fill_id DESC LIMIT $4
+            """,  # noqa: S608
             account_id,
             page.before or MAX_ID,
             market_id,
-            order_id,
             page.limit,
+            *((order_id,) if order_id else ()),
         )
         return [_fill(row) for row in rows]
 

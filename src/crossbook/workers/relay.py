@@ -1,7 +1,8 @@
 """Step 6 of the way of an order: keeps a market's stream of commands equal to its log.
 
-The log is read again after every commit that somebody tells of, and every few milliseconds without. Two relays of
-one market do no harm: the stream refuses what it has.
+The log is looked at again after every commit that somebody tells of, and every few milliseconds without; what this
+process committed itself is taken from where it kept it. Two relays of one market do no harm: the stream refuses what
+it has.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from crossbook.streams.port import Stream
 from crossbook.streams.refill import LogGap, Refill, RefillSettings
 from crossbook.system import Clock
 from crossbook.workers import recovery
+from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition, Health
 from crossbook.workers.metrics import Metrics, NoMetrics
 from crossbook.workers.names import MarketName
@@ -27,7 +29,7 @@ _log: Final = Log("relay")
 
 
 class Relay:
-    """The relay of one market. `committed` is set by whoever commits commands in this process."""
+    """The relay of one market. `committed` is set, and `fresh` filled, by whoever commits commands in this process."""
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Relay:
         clock: Clock,
         *,
         committed: Wake | None = None,
+        fresh: FreshCommands | None = None,
         metrics: Metrics | None = None,
         settings: RefillSettings | None = None,
     ) -> None:
@@ -45,6 +48,8 @@ class Relay:
         self._database = database
         self._clock = clock
         self._committed = committed or Wake()
+        self._fresh = fresh or FreshCommands()
+        self._look_at_log = True
         self._metrics = metrics or NoMetrics()
         self._refill = Refill(
             market.symbol,
@@ -77,15 +82,23 @@ class Relay:
         self._refill.stop()
 
     async def _read_log(self, after_sequence: int, limit: int) -> Sequence[Entry]:
-        try:
-            entries = await recovery.read_log(self._database, self._market.market_id, after_sequence, limit)
-        except TRANSIENT_LOG as error:
-            self.health.set(Condition.WAITING, str(error))
-            raise
+        fresh = self._fresh.take_after(after_sequence, limit)
+        if fresh or (fresh is not None and not self._look_at_log):
+            entries: Sequence[Entry] = fresh
+        else:
+            entries = await self._read_stored(after_sequence, limit)
+        self._look_at_log = False
         self.health.set(Condition.RUNNING)
         if entries:
             self._metrics.count("commands_relayed", self._market.symbol, len(entries))
         return entries
+
+    async def _read_stored(self, after_sequence: int, limit: int) -> Sequence[Entry]:
+        try:
+            return await recovery.read_log(self._database, self._market.market_id, after_sequence, limit)
+        except TRANSIENT_LOG as error:
+            self.health.set(Condition.WAITING, str(error))
+            raise
 
     async def _needed(self) -> int:
         """What follows the newest snapshot: a matcher that starts from there needs it, and a running one is beyond."""
@@ -100,4 +113,5 @@ class Relay:
         await self._clock.sleep(duration_s)
 
     async def _wait_for_log(self, limit_s: float) -> None:
-        await self._committed.wait(self._clock, limit_s)
+        # Without a call within the limit, what other processes committed is looked for.
+        self._look_at_log = not await self._committed.wait(self._clock, limit_s)

@@ -15,8 +15,8 @@ class Wake:
         """There is something to do. Cheap, from the event loop's thread only."""
         self._event.set()
 
-    async def wait(self, clock: Clock, limit_s: float) -> None:
-        """Return when somebody called `set` since the last wait, or after `limit_s` seconds."""
+    async def wait(self, clock: Clock, limit_s: float) -> bool:
+        """Return when somebody called `set` since the last wait, or after `limit_s` seconds; whether it was a call."""
         if not self._event.is_set():
             woken = asyncio.ensure_future(self._event.wait())
             slept = asyncio.ensure_future(clock.sleep(limit_s))
@@ -26,4 +26,6 @@ class Wake:
                 woken.cancel()
                 slept.cancel()
                 await asyncio.gather(woken, slept, return_exceptions=True)
+        called = self._event.is_set()
         self._event.clear()
+        return called

@@ -57,6 +57,28 @@ def test_every_row_comes_once(venue: FluxVenue) -> None:
         assert [trade["quantity"] for trade in trades] == quantities[::-1]
 
 
+def test_markets_are_mixed_by_age_and_states_are_told_apart(venue: FluxVenue) -> None:
+    with httpx2.Client(base_url=venue.addresses["embedded"], timeout=30) as client:
+        client.headers.update(trader(client))
+        placed: list[dict[str, str]] = []
+        for place in range(9):
+            market, price = (("ETH-PERP", "2000"), ("BTC-PERP", "50000"))[place % 2]
+            body = limit("BUY", "0.1") | {"marketId": market, "price": price}
+            placed.append(client.post("/orders", json=body).json() | {"marketId": market})
+        venue.settle()
+        for order in placed[::3]:
+            assert client.delete(f"/orders/{order['orderId']}").status_code == 202
+        venue.settle()
+        ids = [order["orderId"] for order in placed][::-1]
+        assert [row["orderId"] for row in followed(client, "/orders?limit=2")] == ids
+        cancelled = [row["orderId"] for row in followed(client, "/orders?limit=2&status=CANCELLED")]
+        assert cancelled == [order["orderId"] for order in placed[::3]][::-1]
+        still_open = [row["orderId"] for row in followed(client, "/orders?limit=2&status=OPEN")]
+        assert still_open == [one for one in ids if one not in cancelled]
+        of_one = [row["orderId"] for row in followed(client, "/orders?limit=2&market=BTC-PERP")]
+        assert of_one == [order["orderId"] for order in placed if order["marketId"] == "BTC-PERP"][::-1]
+
+
 @given(st.integers(1, MAX_ID))
 def test_a_cursor_is_read_back(row_id: int) -> None:
     assert id_of(cursor_of(row_id)) == row_id

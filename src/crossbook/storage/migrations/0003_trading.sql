@@ -214,7 +214,6 @@ CREATE TABLE orders (
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX orders_one_by_client_id ON orders (account_id, client_order_id) WHERE client_order_id IS NOT NULL;
 CREATE INDEX orders_by_account ON orders (account_id, market_id, order_id);
-CREATE INDEX orders_newest ON orders (account_id, order_id);
 CREATE INDEX orders_live ON orders (account_id, market_id, order_id) WHERE is_live;
 CREATE INDEX orders_ended ON orders (account_id, ended_status, market_id, order_id) WHERE NOT is_live;
 CREATE INDEX orders_expiring ON orders (market_id, expire_time_ms) WHERE is_live AND time_in_force IN (4, 5);
@@ -284,7 +283,6 @@ CREATE TABLE fills (
     CONSTRAINT fills_created_at_range CHECK (created_at_ms >= 0)
 );
 CREATE UNIQUE INDEX fills_by_account ON fills (account_id, market_id, fill_id);
-CREATE INDEX fills_newest ON fills (account_id, fill_id);
 CREATE INDEX fills_by_order ON fills (order_id);
 CREATE TRIGGER fills_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON fills
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
