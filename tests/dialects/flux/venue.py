@@ -14,8 +14,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from crossbook.application.accounts import Accounts, UserKind, _session_hash
-from crossbook.application.admission import Books, Needs
 from crossbook.application.api_keys import ApiKeys
+from crossbook.application.books import Books, Needs
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
