@@ -30,7 +30,7 @@ def made(
     for name in NAMES:
         is_new = name not in world.wallets
         wallet = world.add_wallet(name, alias=f"{name}-alias")
-        if is_new and endowed:
+        if is_new:
             world.endow(wallet, ENDOWMENT)
     return world
 
