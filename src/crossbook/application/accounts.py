@@ -19,6 +19,7 @@ class UserKind(IntEnum):
     GUEST = 2
     BOT = 3
     ADMINISTRATOR = 4
+    WALLET = 5
 
 
 @dataclass(frozen=True)
