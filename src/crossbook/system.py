@@ -206,6 +206,11 @@ def secret_token(size_bytes: int = 32) -> str:
     return secrets.token_urlsafe(size_bytes)
 
 
+def random_bytes(size_bytes: int) -> bytes:
+    """Random bytes that nobody can guess, as far as their number goes."""
+    return secrets.token_bytes(size_bytes)
+
+
 def random_for(seed: int, name: str) -> random.Random:
     """Repeatable choices for one purpose, such as one bot: same seed and name, same choices.
 

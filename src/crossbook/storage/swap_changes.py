@@ -189,7 +189,8 @@ class SwapStore:
         async with self._database.each_alone() as transaction:
             rows = await transaction.rows(
                 """
-                (SELECT buy_offer_id FROM swaps WHERE status = 1 AND created_at_ms <= $1 ORDER BY created_at_ms LIMIT $4)
+                (SELECT buy_offer_id FROM swaps WHERE status = 1 AND created_at_ms <= $1
+                    ORDER BY created_at_ms LIMIT $4)
                 UNION ALL
                 (SELECT offer_id FROM swap_offers WHERE status = 1 AND created_at_ms <= $2 AND renewed_at_ms <= $3
                     AND pending_units = 0 ORDER BY created_at_ms LIMIT $4)
@@ -329,7 +330,15 @@ async def _write(transaction: Transaction, board: Board) -> None:
         await _write_swaps(transaction, board, swaps)
     if board.changed_offers:
         rows = [
-            (o.offer_id, str(o.left_units), str(o.pending_units), o.status, o.updated_at_ms, o.renewed_at_ms, o.has_notification)
+            (
+                o.offer_id,
+                str(o.left_units),
+                str(o.pending_units),
+                o.status,
+                o.updated_at_ms,
+                o.renewed_at_ms,
+                o.has_notification,
+            )
             for o in board.changed_offers.values()
         ]
         await transaction.execute(

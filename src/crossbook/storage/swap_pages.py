@@ -79,13 +79,13 @@ class Reader:
         swaps = await self._transaction.rows(
             f"""
             WITH pending AS (
-                SELECT swap_id, buy_offer_id AS own_id, sell_offer_id AS other_id, creator = 2 AS mine, amount_units,
-                    proposal FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
+                SELECT swap_id, buy_offer_id AS own_id, sell_offer_id AS other_id, creator = 2 AS mine,
+                    amount_units AS swapped_units, proposal FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
                 UNION ALL
                 SELECT swap_id, sell_offer_id, buy_offer_id, creator = 1, amount_units, proposal
                 FROM swaps WHERE status = 1 AND sell_offer_id = ANY ($1::bigint[])
             )
-            SELECT swap_id, own_id, other_id, mine, amount_units::text, CASE WHEN mine THEN proposal END, {_ENTRY}
+            SELECT swap_id, own_id, other_id, mine, swapped_units::text, CASE WHEN mine THEN proposal END, {_ENTRY}
             FROM pending JOIN swap_offers ON offer_id = other_id JOIN wallets USING (user_id) ORDER BY swap_id
             """,  # noqa: S608
             busy,
@@ -157,7 +157,9 @@ class SwapPages:
         )
         return [(_offer(row), _wallet(row, _OFFER_COLUMNS)) for row in rows]
 
-    async def history(self, user_id: int, chosen: HistoryFilter, limit: int, offset: int) -> list[tuple[OfferView, PairTerms]]:
+    async def history(
+        self, user_id: int, chosen: HistoryFilter, limit: int, offset: int
+    ) -> list[tuple[OfferView, PairTerms]]:
         """A user's offers, newest first."""
         rows = await self._rows(
             f"""
@@ -174,9 +176,7 @@ class SwapPages:
             limit,
             offset,
         )
-        return [
-            (_offer(row), PairTerms(row[2], row[_OFFER_COLUMNS], row[_OFFER_COLUMNS + 1])) for row in rows
-        ]
+        return [(_offer(row), PairTerms(row[2], row[_OFFER_COLUMNS], row[_OFFER_COLUMNS + 1])) for row in rows]
 
     async def clear_notifications(self, user_id: int, pair_id: int) -> None:
         """The user has seen what happened on the pair."""
@@ -243,9 +243,7 @@ class SwapPages:
             pending,
         )
         return [
-            SwapView(
-                _swap(row), Side(row["side"]), PairTerms(row[1], row["first_decimals"], row["second_decimals"])
-            )
+            SwapView(_swap(row), Side(row["side"]), PairTerms(row[1], row["first_decimals"], row["second_decimals"]))
             for row in rows
         ]
 
@@ -285,7 +283,7 @@ class SwapPages:
         return [Candle(row[0], *(int(each) for each in row[1:])) for row in reversed(rows)]
 
     async def statistics(self, pair_ids: Sequence[int], now_ms: int) -> dict[int, PairStatistics]:
-        """Statistics of the last 24 hours, exact: candles of whole minutes, and the trades of the minute begun before."""
+        """Statistics of the last 24 hours, exact: whole minutes by candles, the one begun before by trades."""
         since_ms = now_ms - DAY_MS
         whole_ms = -(-since_ms // MINUTE_MS) * MINUTE_MS
         rows = await self._rows(
