@@ -80,7 +80,8 @@ class Reader:
             f"""
             WITH pending AS (
                 SELECT swap_id, buy_offer_id AS own_id, sell_offer_id AS other_id, creator = 2 AS mine,
-                    amount_units AS swapped_units, proposal FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
+                    amount_units AS swapped_units, proposal
+                FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
                 UNION ALL
                 SELECT swap_id, sell_offer_id, buy_offer_id, creator = 1, amount_units, proposal
                 FROM swaps WHERE status = 1 AND sell_offer_id = ANY ($1::bigint[])
