@@ -3,7 +3,9 @@
     up                      a whole venue, with everything it needs
     api, worker             its parts, for production
     migrate, audit, config  schema, books, settings
-    replay, doctor          the engine alone; what runs here
+    wallet-sim              simulated wallets and a chain daemon
+    replay, simulate        the engine alone, on a tape; a market with its risk, on a price path
+    doctor                  what runs here
 
 Exit codes: 0 fine, 1 a difference or something to repair, 2 bad input or usage.
 """
@@ -24,7 +26,9 @@ from crossbook.domain.errors import CrossbookError
 from crossbook.replay.command import Draw, Plan, TapeFormat, execute, report_table
 from crossbook.replay.runner import DEFAULT_BATCH
 from crossbook.replay.tables import TapeError
+from crossbook.simulation.command import Draw as SimulationDraw
 from crossbook.terminal import complain, fail, output, plain_table
+from crossbook.wallet_sim.faults import Fault
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -153,14 +157,60 @@ def _drawing(plot: Path | None) -> Draw | None:
     """The function that draws: what it lacks is said before the work, not after it."""
     if plot is None:
         return None
-    if plot.suffix.lower() not in PLOT_SUFFIXES:
-        fail(f"--plot writes {', '.join(PLOT_SUFFIXES)}, not {plot.name}")
+    _check_suffix(plot)
     _check_folder(plot)
     try:
         from crossbook.replay.plot import draw_book
     except ImportError:
         fail("--plot needs matplotlib: pip install 'crossbook[plot]'")
     return draw_book
+
+
+@app.command()
+def simulate(
+    candles: Annotated[
+        Path,
+        typer.Option("--candles", exists=True, dir_okay=False, metavar="FILE", help="Candles as CSV, plain or gzip."),
+    ],
+    accounts: Annotated[
+        int, typer.Option("--accounts", min=10, max=1_000_000, metavar="N", help="How many accounts trade.")
+    ] = 1_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="What they decide by.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Take the first N candles; 0 for all.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, metavar="FILE", help="Draw what happened here, as .png, .svg or .pdf."),
+    ] = None,
+) -> None:
+    """Run a perpetual market with leverage, funding and liquidations along a recorded price path, in memory.
+
+    After each candle the books must balance to the last unit. Same candles, accounts and seed: same hash.
+    """
+    from crossbook.simulation import command
+
+    _check_folder(plot)
+    draw = _simulation_drawing(plot)
+    try:
+        report = command.execute(command.SimulationPlan(candles, accounts, seed, limit, plot, draw))
+    except (TapeError, OSError) as error:
+        fail(str(error))
+    output().print(command.simulation_table(report))
+
+
+def _simulation_drawing(plot: Path | None) -> SimulationDraw | None:
+    if plot is None:
+        return None
+    _check_suffix(plot)
+    try:
+        from crossbook.simulation.plot import draw_outcome
+    except ImportError:
+        fail("--plot needs matplotlib: pip install 'crossbook[plot]'")
+    return draw_outcome
+
+
+def _check_suffix(plot: Path) -> None:
+    if plot.suffix.lower() not in PLOT_SUFFIXES:
+        fail(f"--plot writes {', '.join(PLOT_SUFFIXES)}, not {plot.name}")
 
 
 def _check_folder(file: Path | None) -> None:
@@ -289,6 +339,49 @@ def audit(data: DataOption = None) -> None:
         code = show_audit(venue_commands.audit_venue({"data_dir": data}), output())
     if code:
         raise typer.Exit(code)
+
+
+@app.command("wallet-sim")
+def wallet_sim(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, metavar="N", help="The daemon's port; 0 for a free one.")] = (
+        11211
+    ),
+    wallet: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:PORT]", help="A wallet, on a port of its own if one is named; may be repeated."),
+    ] = None,
+    demo: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Have the wallets of this demo.json too."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="DIR", help="Keep the chain in this folder; in memory without it."),
+    ] = None,
+    fault: Annotated[
+        list[Fault] | None, typer.Option(metavar="FAULT", help="Switch a fault on; may be repeated.")
+    ] = None,
+    proposal_bytes: Annotated[
+        int, typer.Option(min=0, max=200_000, metavar="N", help="How long proposals are at least; real ones are long.")
+    ] = 10_000,
+    signatures: Annotated[
+        str, typer.Option(metavar="FORMAT", help="How wallets sign messages: legacy or v2.")
+    ] = "legacy",
+) -> None:
+    """Run simulated wallets and a chain daemon, for trying swaps without a chain: real keys, pretend money.
+
+    The daemon answers at /json_rpc, a wallet at /wallets/NAME/json_rpc, faults are switched at /admin/json_rpc.
+    Without --wallet and --demo there are alice and bob.
+    """
+    from crossbook import wallet_sim_command
+
+    with _saying_what_failed():
+        wallet_sim_command.run(
+            wallet_sim_command.Options(
+                host, port, tuple(wallet or ()), demo, data, tuple(fault or ()), proposal_bytes, signatures
+            )
+        )
 
 
 @app.command()

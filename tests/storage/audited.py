@@ -9,8 +9,9 @@ from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
-from crossbook.application.requests import NewOrder
+from crossbook.application.requests import AmendRequest, NewOrder, SystemRequest
 from crossbook.application.transfers import News, TransferRequest, Transfers
+from crossbook.domain.commands import ApplyFunding, ForceTrade
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.money import Step
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
@@ -49,6 +50,7 @@ class AuditedVenue:
         self.markets = markets
         self.traders = traders
         self.desk = desk
+        self.resting: dict[int, int] = {}  # an order of the third trader that rests, by market
         self.transfers = transfers
         self.engines = {market.number: Engine() for market in markets}
 
@@ -111,13 +113,15 @@ class AuditedVenue:
             await self.submit(
                 1, market_id, Side.BUY, unit, ticks - 20, OrderType.STOP_LIMIT, trigger_price_ticks=ticks + 90
             )
-            await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            resting = await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            self.resting[market_id] = resting
             decrement = SelfTradePrevention.DECREMENT
             await self.submit(1, market_id, Side.SELL, unit, ticks - 5, self_trade_prevention=decrement)
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=(SPOT_TICKS + 7) * 10)
         await self.submit(1, self.perp, Side.SELL, 20, PERP_TICKS + 400, reduce_only=True)
         await self.settle()
         await self.snapshot()
+        await self._be_funded_and_deleveraged()
         # Closes a part of the long position with a loss, so that something is realised.
         maker = SelfTradePrevention.EXPIRE_MAKER
         await self.submit(1, self.perp, Side.SELL, 15, PERP_TICKS - 8, self_trade_prevention=maker)
@@ -127,6 +131,9 @@ class AuditedVenue:
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=SPOT_TICKS * 10)
         await self.submit(2, self.perp, Side.BUY, 10, PERP_TICKS - 3)
         await self.submit(0, self.perp, Side.SELL, 10, PERP_TICKS - 3)
+        for _, order_id in sorted(self.resting.items()):
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, quantity_lots=4_000))
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, price_ticks=100_000))
         for client_id, kind in (("paid", TransferType.DEPOSIT), ("paid out", TransferType.WITHDRAW)):
             payment = Payment(self.traders[2], "BTC", 1_000, kind, TransferPlatform.CRYPTO)
             entered = await self.transfers.request(TransferRequest(payment, "", client_id))
@@ -137,6 +144,15 @@ class AuditedVenue:
         await self.transfers.request(TransferRequest(internal))
         waits = Payment(self.traders[2], "BTC", 77, TransferType.WITHDRAW, TransferPlatform.FIAT)
         await self.transfers.request(TransferRequest(waits))
+
+    async def _be_funded_and_deleveraged(self) -> None:
+        """A period of funding, and a short of the first trader that is closed against the second."""
+        buyer, seller = self.traders[:2]
+        makers = (
+            lambda sequence, now_ms: ApplyFunding(sequence, now_ms, 0, 123_457, PERP_TICKS),
+            lambda sequence, now_ms: ForceTrade(sequence, now_ms, buyer, seller, PERP_TICKS + 3, 2),
+        )
+        await self.desk.system(SystemRequest(self.perp, makers))
 
     async def trade_a_little(self, trader: int) -> None:
         """One trader sells and buys around the price, and ends with a cancel of everything."""

@@ -12,20 +12,33 @@ same input gives the same output. Each kind of event does this:
     OrderCancelled, OrderExpired   the end, and all that is left is free again
     OrderTriggered                 the order has changed, nothing else
     StateChanged                   the market's status
+    PricesUpdated                  the market's mark and index
+    FundingApplied                 every position pays or receives
+    ForcedTrade                    as a trade, without orders and fees
+    PositionsSettled               every position is closed
     all others                     nothing
+
+Whatever came of an amendment: what it had set aside beside its order is free again.
 
 What the events say is compared with the rows wherever both know it. An order without a row, an order
 that has ended, a quantity that differs: each raises SettlementFault, because a market must rather stop
 than continue wrong.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from crossbook.application.settlement_money import money_of
+from crossbook.application.settlement_positions import (
+    apply_funding,
+    force_trade,
+    require_perpetual,
+    settle_positions,
+)
 from crossbook.application.settlement_rows import (
     LAST_LIVE,
     PENDING,
+    AmendmentRow,
     BalanceRow,
     CommandEvents,
     MarketTerms,
@@ -42,6 +55,8 @@ from crossbook.domain.errors import CrossbookError, Reason
 from crossbook.domain.events import (
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -50,6 +65,8 @@ from crossbook.domain.events import (
     OrderReplenished,
     OrderRested,
     OrderTriggered,
+    PositionsSettled,
+    PricesUpdated,
     StateChanged,
     Trade,
     TradePrevented,
@@ -67,8 +84,13 @@ EXPIRED: Final = int(OrderStatus.EXPIRED)
 MAKER: Final = int(LiquidityRole.MAKER)
 TAKER: Final = int(LiquidityRole.TAKER)
 TRADE: Final = int(LedgerType.TRADE)
+NO_ORDER: Final = 0
+MOVES_MONEY: Final = (Trade, FundingApplied, ForcedTrade, PositionsSettled)
+"""Events that may need a journal: one each."""
 BY_AMOUNT: Final = -1
 """What a trade says is left open of an order by amount."""
+
+NO_AMENDMENTS: Final[Mapping[int, AmendmentRow]] = {}
 
 _OF_ONE_ORDER: Final = frozenset(
     (
@@ -94,9 +116,23 @@ def orders_named(events: Iterable[Event]) -> list[int]:
         elif isinstance(event, Trade | TradePrevented):
             ids.add(event.maker_order_id)
             ids.add(event.taker_order_id)
-        elif isinstance(event, CommandRejected) and event.command is CommandKind.SUBMIT:
-            ids.add(event.order_id)
+        elif isinstance(event, CommandRejected) and event.command in (CommandKind.SUBMIT, CommandKind.AMEND):
+            ids.add(event.order_id)  # of an amendment: its owner's position is needed, even if it has ended
     return sorted(ids)
+
+
+def amendments_named(events: Iterable[Event]) -> list[int]:
+    """The sequences of the commands that were amendments, rising."""
+    return [event.sequence for event in events if _ends_amendment(event)]
+
+
+def _ends_amendment(event: Event) -> bool:
+    """Whether this is what came of an amendment: each gives exactly one such event."""
+    if isinstance(event, OrderAmended):
+        return True
+    if isinstance(event, CommandRejected):
+        return event.command is CommandKind.AMEND
+    return isinstance(event, OrderCancelled) and event.reason is Reason.AMENDED_BELOW_FILLED
 
 
 def settle(
@@ -104,14 +140,16 @@ def settle(
     commands: Sequence[CommandEvents],
     orders: dict[int, OrderRow],
     positions: dict[int, PositionRow],
+    amendments: Mapping[int, AmendmentRow] = NO_AMENDMENTS,
 ) -> Settlement:
     """Settle the events of `commands`, which follow each other in the market's log.
 
     `orders` holds the stored rows of `orders_named`, by id; `positions`, for a perpetual, the rows of
-    their accounts. Both are used up: they show the new state afterwards. Raises SettlementFault when the
+    their accounts. Both are used up: they show the new state afterwards. `amendments` are those of
+    `amendments_named` that set something aside, by sequence. Raises SettlementFault when the
     events do not fit the rows, UnknownOrder when there is no row, ValueError for a market of swaps.
     """
-    batch = _Batch(terms, orders, positions)
+    batch = _Batch(terms, orders, positions, amendments)
     for command in commands:
         batch.settle(command)
     return batch.result()
@@ -120,17 +158,21 @@ def settle(
 class _Batch:
     """One batch at work: the rows as they are by now, and what is to be written so far."""
 
-    def __init__(self, terms: MarketTerms, orders: dict[int, OrderRow], positions: dict[int, PositionRow]) -> None:
+    def __init__(
+        self,
+        terms: MarketTerms,
+        orders: dict[int, OrderRow],
+        positions: dict[int, PositionRow],
+        amendments: Mapping[int, AmendmentRow],
+    ) -> None:
         instrument = terms.instrument
+        self._terms = terms
         self._market_id = terms.market_id
         self._orders = orders
         self._positions = positions
+        self._amendments = amendments
         self._money = money_of(terms, positions)
         self._unit = instrument.units_per_tick_lot
-        self._maker_ppm = instrument.maker_fee_ppm
-        self._taker_ppm = instrument.taker_fee_ppm
-        # A rebate is paid from the taker's fee of the same trade; in an auction nobody takes.
-        self._auction_ppm = max(0, instrument.maker_fee_ppm)
         self._asset_ids = {instrument.base.name: terms.base_asset_id, instrument.quote.name: terms.quote_asset_id}
         self._totals: dict[tuple[int, int], int] = {}
         self._written = Settlement()
@@ -148,6 +190,10 @@ class _Batch:
             OrderExpired: self._expired,
             OrderTriggered: self._triggered,
             StateChanged: self._state_changed,
+            PricesUpdated: self._prices_updated,
+            FundingApplied: self._funding_applied,
+            ForcedTrade: self._forced_trade,
+            PositionsSettled: self._positions_settled,
         }
 
     def settle(self, command: CommandEvents) -> None:
@@ -164,6 +210,10 @@ class _Batch:
                 raise
             except CrossbookError as error:
                 raise self._fault(event, str(error)) from error
+        amendment = self._amendments.get(command.sequence)
+        if amendment is not None:
+            self._money.release(amendment)
+            self._written.amendments.append(command.sequence)
 
     def result(self) -> Settlement:
         """Everything to write."""
@@ -196,10 +246,10 @@ class _Batch:
         price_ticks, quantity_lots = event.price_ticks, event.quantity_lots
         if maker.side == taker.side:
             raise self._fault(event, "both sides of a trade are the same")
-        maker_ppm, taker_ppm, taker_role = self._maker_ppm, self._taker_ppm, TAKER
-        if event.auction:
-            maker_ppm = taker_ppm = self._auction_ppm
-            taker_role = MAKER
+        # A rebate is paid from the taker's fee of the same trade; in an auction nobody takes.
+        taker_role = MAKER if event.auction else TAKER
+        taker_ppm = max(0, taker.maker_fee_ppm) if event.auction else taker.taker_fee_ppm
+        maker_ppm = max(0 if event.auction else -taker_ppm, maker.maker_fee_ppm)
         journal, of_maker, of_taker = self._money.trade(maker, taker, price_ticks, quantity_lots, maker_ppm, taker_ppm)
         notional_units = price_ticks * quantity_lots * self._unit
         self._record(event, journal)
@@ -255,6 +305,48 @@ class _Batch:
 
     def _state_changed(self, event: StateChanged) -> None:
         self._written.status = event.state
+
+    # What is done to positions, without orders.
+    def _prices_updated(self, event: PricesUpdated) -> None:
+        self._written.prices, self._written.prices_at_ms = event, self._now_ms
+
+    def _funding_applied(self, event: FundingApplied) -> None:
+        require_perpetual(self._terms)
+        journal, paid = apply_funding(self._terms, self._positions, event, self._now_ms)
+        self._record(event, journal, LedgerType.FUNDING_PAYMENT)
+        self._written.fundings.append(paid)
+
+    def _forced_trade(self, event: ForcedTrade) -> None:
+        require_perpetual(self._terms)
+        journal, of_buyer, of_seller = force_trade(self._terms, self._positions, event)
+        self._record(event, journal, LedgerType.ADL_SETTLEMENT)
+        notional_units = event.price_ticks * event.quantity_lots * self._unit
+        for number, side in ((1, of_buyer), (2, of_seller)):
+            self._written.fills.append(
+                (
+                    event.trade_id,
+                    number,
+                    NO_ORDER,
+                    side.account_id,
+                    MAKER,
+                    event.price_ticks,
+                    event.quantity_lots,
+                    notional_units,
+                    0,
+                    0,
+                    self._asset_ids[side.fee_asset],
+                    side.realised_units,
+                    event.sequence,
+                    event.index,
+                    self._now_ms,
+                )
+            )
+
+    def _positions_settled(self, event: PositionsSettled) -> None:
+        require_perpetual(self._terms)
+        journal, closing = settle_positions(self._terms, self._positions, event, self._now_ms)
+        self._record(event, journal, LedgerType.REALIZED_PNL)
+        self._written.closings.append(closing)
 
     # What they share.
     def _live(self, event: Any) -> OrderRow:
@@ -334,13 +426,13 @@ class _Batch:
             self._money.end(order)
             order.status = FILLED
 
-    def _record(self, event: Trade, journal: Journal) -> None:
+    def _record(self, event: Any, journal: Journal, kind: int = TRADE) -> None:
         """Write a journal down, unless nothing moved."""
         if not journal.postings:
             return
         written, totals = self._written, self._totals
         place = len(written.journals)
-        written.journals.append((TRADE, event.sequence, event.index, self._now_ms))
+        written.journals.append((int(kind), event.sequence, event.index, self._now_ms))
         for line, posting in enumerate(journal.postings):
             key = (posting.account_id, self._asset_ids[posting.asset])
             totals[key] = totals.get(key, 0) + posting.amount_units

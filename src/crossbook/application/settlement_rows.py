@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from crossbook.domain.errors import CrossbookError
-from crossbook.domain.events import Event
+from crossbook.domain.events import Event, FundingApplied, PositionsSettled, PricesUpdated
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.orders import MarketState
@@ -67,6 +67,7 @@ class OrderRow:
         "budget_left",
         "filled_lots",
         "held_units",
+        "maker_fee_ppm",
         "open_lots",
         "order_id",
         "post_only",
@@ -77,6 +78,7 @@ class OrderRow:
         "reduce_only",
         "side",
         "status",
+        "taker_fee_ppm",
         "touched_at_ms",
         "traded_units",
         "trigger_price_ticks",
@@ -98,6 +100,8 @@ class OrderRow:
         open_lots: int,
         filled_lots: int,
         held_units: int,
+        maker_fee_ppm: int,
+        taker_fee_ppm: int,
     ) -> None:
         self.order_id = order_id
         self.account_id = account_id
@@ -116,8 +120,22 @@ class OrderRow:
         self.filled_lots = filled_lots
         self.held_units = held_units
         self.read_held_units = held_units
+        self.maker_fee_ppm = maker_fee_ppm
+        self.taker_fee_ppm = taker_fee_ppm
         self.traded_units = 0
         self.touched_at_ms = -1
+
+
+class AmendmentRow(NamedTuple):
+    """What an amendment under way set aside: in its account's row of a perpetual, or of a spot balance."""
+
+    sequence: int
+    account_id: int
+    side: int
+    lots: int
+    notional_units: int
+    fee_reserve_units: int
+    held_units: int
 
 
 class PositionRow:
@@ -149,8 +167,35 @@ class PositionRow:
         self.fee_reserve_units = 0
 
 
+FundingPaymentRow = tuple[int, int, int]
+"""account, lots, units received (negative: paid)."""
+ClosedRow = tuple[int, int, int, int]
+"""account, lots that were closed, their cost, what was realised."""
+
+
+@dataclass(frozen=True)
+class Funding:
+    """One period of funding that was paid: its event, when, and what each position paid or received."""
+
+    event: FundingApplied
+    time_ms: int
+    payments: tuple[FundingPaymentRow, ...]
+    dust_units: int
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The final settlement of a market: its event, when, and every position that it closed."""
+
+    event: PositionsSettled
+    time_ms: int
+    closed: tuple[ClosedRow, ...]
+
+
 FillRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
-"""trade, side, order, account, role, price, lots, notional, fee, its ppm and asset, realised, sequence, index, ms."""
+"""trade, side, order, account, role, price, lots, notional, fee, its ppm and asset, realised, sequence, index, ms.
+
+The order is 0 for a side of a forced trade."""
 JournalRow = tuple[int, int, int, int]
 """kind, sequence, event index, ms. Its place in the list is its number in the postings."""
 PostingRow = tuple[int, int, int, int, int, int]
@@ -175,4 +220,10 @@ class Settlement:
     balances: list[BalanceRow] = field(default_factory=list)
     positions: list[PositionChange] = field(default_factory=list)
     orders: list[OrderChange] = field(default_factory=list)
+    amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
     status: MarketState | None = None
+    prices: PricesUpdated | None = None
+    """The last mark and index of the batch."""
+    prices_at_ms: int = 0
+    fundings: list[Funding] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Users, their accounts, and the sessions they hold."""
+"""Users, their accounts, and the sessions they hold. A user's own account is the first; clients may have more."""
 
 import asyncio
 
@@ -9,12 +9,16 @@ from crossbook.storage.errors import ConstraintViolated
 
 _USER = """
     SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms
-    FROM users JOIN accounts USING (user_id)
+    FROM users CROSS JOIN LATERAL (
+        SELECT account_id FROM accounts WHERE accounts.user_id = users.user_id ORDER BY account_id LIMIT 1
+    ) AS first
 """
 _SESSIONS = """
     SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms,
         session_hash, expires_at_ms
-    FROM sessions JOIN users USING (user_id) JOIN accounts USING (user_id)
+    FROM sessions JOIN users USING (user_id) CROSS JOIN LATERAL (
+        SELECT account_id FROM accounts WHERE accounts.user_id = users.user_id ORDER BY account_id LIMIT 1
+    ) AS first
     WHERE session_hash = ANY ($1::bytea[]) AND revoked_at_ms IS NULL
 """
 
@@ -42,18 +46,7 @@ class UserStore:
         """A new user with an account. Raises EmailTaken, and ConstraintViolated for values that no user may have."""
         try:
             async with self._database.transaction() as transaction:
-                user_id: int = await transaction.value(
-                    """
-                    INSERT INTO users (kind, email, name, password_hash, scopes, created_at_ms)
-                    VALUES ($1, $2, $3, $4, $5, $6) RETURNING user_id
-                    """,
-                    kind,
-                    email,
-                    name,
-                    password_hash,
-                    sorted(scopes),
-                    now_ms,
-                )
+                user_id = await insert(transaction, kind, now_ms, email, password_hash, name, scopes)
                 account_id: int = await transaction.value(
                     "INSERT INTO accounts (user_id, created_at_ms) VALUES ($1, $2) RETURNING account_id",
                     user_id,
@@ -110,6 +103,31 @@ class UserStore:
                 session_hash,
                 now_ms,
             )
+
+
+async def insert(
+    transaction: Transaction,
+    kind: UserKind,
+    now_ms: int,
+    email: str | None = None,
+    password_hash: str | None = None,
+    name: str = "",
+    scopes: frozenset[str] = frozenset(),
+) -> int:
+    """A new user's row; the user's id. Raises ConstraintViolated."""
+    user_id: int = await transaction.value(
+        """
+        INSERT INTO users (kind, email, name, password_hash, scopes, created_at_ms)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING user_id
+        """,
+        kind,
+        email,
+        name,
+        password_hash,
+        sorted(scopes),
+        now_ms,
+    )
+    return user_id
 
 
 class _SessionReader:

@@ -15,7 +15,7 @@ from crossbook.application.feeds import AccountChange, DropReason, SubscriptionD
 from crossbook.application.portfolio import Portfolio
 from crossbook.application.views import Holdings, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas, translate
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import PrivateChannel
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
 from crossbook.dialects.socket import Peer
@@ -26,7 +26,7 @@ CHANNELS: Final[tuple[PrivateChannel, ...]] = ("orders", "positions", "balances"
 class AccountTopics:
     """The topics of one user, as long as anybody listens to any of them; `gone` is called when nobody does."""
 
-    def __init__(self, user: User, services: Services, gone: Callable[[], None]) -> None:
+    def __init__(self, user: User, services: StreamServices, gone: Callable[[], None]) -> None:
         self._user_id = str(user.user_id)
         self._account_id = user.account_id
         self._services = services

@@ -15,10 +15,12 @@ from msgspec import UnsetType
 from crossbook.application.errors import Overloaded
 from crossbook.application.feeds import DropReason, SubscriptionDropped
 from crossbook.application.markets import Market
+from crossbook.dialects.feed_ports import MarketSubscription, MarketUpdate
 from crossbook.dialects.flux import translate
-from crossbook.dialects.flux.services import MarketSubscription, MarketUpdate, PublicTrade, Services
+from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import CHECKSUM_LEVELS, BookData
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
+from crossbook.dialects.market_ports import PublicTrade
 from crossbook.dialects.socket import Peer
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.orders import Side
@@ -93,7 +95,7 @@ class BookTopic(Topic):
 class TradesTopic(Topic):
     """The trades of a market."""
 
-    def __init__(self, market: Market, services: Services) -> None:
+    def __init__(self, market: Market, services: StreamServices) -> None:
         super().__init__("trades", market.symbol, services.clock.now_ms, market=market.symbol)
         self._market = market
         self._services = services
@@ -127,7 +129,7 @@ AnyTopic = BookTopic | TradesTopic
 class MarketTopics:
     """The topics of one market, as long as anybody listens to any of them."""
 
-    def __init__(self, market: Market, services: Services) -> None:
+    def __init__(self, market: Market, services: StreamServices) -> None:
         self._market = market
         self._services = services
         self._topics: dict[int, AnyTopic] = {}

@@ -9,7 +9,7 @@ from msgspec import UnsetType
 
 from crossbook.application.markets import Market
 from crossbook.dialects.flux import public
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import FundingData
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
 from crossbook.dialects.socket import Peer
@@ -22,7 +22,7 @@ Channel = Any
 """mark_price or funding."""
 
 
-def funding_of(services: Services, market: Market) -> FundingData | None:
+def funding_of(services: StreamServices, market: Market) -> FundingData | None:
     """The funding of a market, None where there is none."""
     state = services.funding.current(market)
     if state is None:
@@ -34,7 +34,7 @@ def funding_of(services: Services, market: Market) -> FundingData | None:
 class _Polled(Topic):
     """A topic, and how its data are read."""
 
-    def __init__(self, channel: Channel, market: Market, services: Services, read: Callable[[], Any]) -> None:
+    def __init__(self, channel: Channel, market: Market, services: StreamServices, read: Callable[[], Any]) -> None:
         super().__init__(channel, market.symbol, services.clock.now_ms, market=market.symbol)
         self.read = read
         self.data = read()
@@ -50,7 +50,7 @@ class _Polled(Topic):
 class PolledTopics:
     """The topics of all markets that are followed by looking."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: StreamServices) -> None:
         self._services = services
         self._topics: dict[tuple[str, int], _Polled] = {}
         self._looking: asyncio.Task[None] | None = None

@@ -4,7 +4,8 @@ from crossbook.application.markets import Market
 from crossbook.dialects.call import Call, Reply
 from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.paging import link, page_of
-from crossbook.dialects.flux.services import PublicTrade, Services
+from crossbook.dialects.flux.services import StreamServices
+from crossbook.dialects.market_ports import PublicTrade
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.orders import MAX_ID
 
@@ -12,7 +13,7 @@ from crossbook.domain.orders import MAX_ID
 class PublicHandlers:
     """The handlers of the routes that ask for no token."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: StreamServices) -> None:
         self._services = services
 
     async def markets(self, call: Call[None, None]) -> Reply:
@@ -65,7 +66,7 @@ class PublicHandlers:
         return [each for each in self._services.markets if each.instrument.kind is InstrumentKind.PERPETUAL]
 
 
-def current_price(services: Services, market: Market) -> schemas.Price:
+def current_price(services: StreamServices, market: Market) -> schemas.Price:
     """The prices of a market as they are now. Raises what `MarketData` does."""
     data = services.market_data
     last = next(iter(data.trades(market.symbol, 1)), None)

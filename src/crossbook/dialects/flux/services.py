@@ -1,34 +1,21 @@
 """What Flux's handlers need of the venue. Whoever builds the application fills it in, nobody else chooses."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
-from crossbook.application.feeds import AccountSubscription
 from crossbook.application.funds import Funds
-from crossbook.application.markets import Market, Markets
+from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
+from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoAccountFeed, NoFunding
+from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
-from crossbook.domain.orders import Side
-from crossbook.matching.depth import BookDelta, DepthBook
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
-
-
-class Clock(Protocol):
-    """The time of day, and the time that passed."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
-
-    def monotonic_s(self) -> float:
-        """Seconds since some moment; never steps back."""
-        ...
 
 
 class Queries(Protocol):
@@ -55,169 +42,6 @@ class Queries(Protocol):
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
         ...
-
-
-class Book(Protocol):
-    """The public book of a market after the command `sequence`.
-
-    Levels are best first: price in ticks, quantity in lots, and the number of orders there.
-    """
-
-    @property
-    def sequence(self) -> int:
-        """The last command that the book has seen."""
-        ...
-
-    @property
-    def bids(self) -> Sequence[tuple[int, int, int]]:
-        """Who buys."""
-        ...
-
-    @property
-    def asks(self) -> Sequence[tuple[int, int, int]]:
-        """Who sells."""
-        ...
-
-
-class PublicTrade(Protocol):
-    """A trade as anybody may see it."""
-
-    @property
-    def trade_id(self) -> int:
-        """The trade's number in its market."""
-        ...
-
-    @property
-    def price_ticks(self) -> int:
-        """The maker's price."""
-        ...
-
-    @property
-    def quantity_lots(self) -> int:
-        """What traded."""
-        ...
-
-    @property
-    def taker_side(self) -> Side:
-        """Which way the taker went."""
-        ...
-
-    @property
-    def time_ms(self) -> int:
-        """When, in milliseconds since the epoch."""
-        ...
-
-
-class MarketUpdate(Protocol):
-    """What one command changed in a market, as the public sees it."""
-
-    @property
-    def sequence(self) -> int:
-        """The command."""
-        ...
-
-    @property
-    def deltas(self) -> Sequence[BookDelta]:
-        """The levels that changed, as they are now."""
-        ...
-
-    @property
-    def trades(self) -> Sequence[PublicTrade]:
-        """The trades it made."""
-        ...
-
-
-class MarketSubscription(Protocol):
-    """Every update of a market from one moment on. Both calls raise SubscriptionDropped."""
-
-    @property
-    def book(self) -> DepthBook:
-        """The market's own book, to be read only: right after `take` it is as the last update left it."""
-        ...
-
-    async def wait(self) -> None:
-        """Return when there is an update."""
-        ...
-
-    def take(self) -> Sequence[MarketUpdate]:
-        """Every update that waits, oldest first."""
-        ...
-
-
-class MarketData(Protocol):
-    """Every market's public data, by symbol. `crossbook.workers.market_data` is one.
-
-    Each read raises MarketNotFound, and one of `Services.unavailable` while the data are being built.
-    """
-
-    def orderbook(self, market: str, depth: int) -> Book:
-        """The best `depth` levels of both sides."""
-        ...
-
-    def trades(self, market: str, limit: int) -> Sequence[PublicTrade]:
-        """The last trades, newest first: `limit` of them, or as many as are kept."""
-        ...
-
-    def last_price_ticks(self, market: str) -> int | None:
-        """The price of the last trade, None before the first."""
-        ...
-
-    def subscribe(self, market: str, depth: int) -> MarketSubscription:
-        """The best `depth` levels now, and every change from now on."""
-        ...
-
-    def unsubscribe(self, market: str, subscription: Any) -> None:
-        """End a subscription."""
-        ...
-
-
-@dataclass(frozen=True)
-class FundingState:
-    """A funding rate, in parts per billion of the position's value, and when it is paid next."""
-
-    rate_ppb: int
-    next_at_ms: int | None
-
-
-class Funding(Protocol):
-    """The funding of perpetual markets."""
-
-    def current(self, market: Market) -> FundingState | None:
-        """The funding of a market as it stands, None when there is none."""
-        ...
-
-
-class NoFunding:
-    """A venue without funding."""
-
-    def current(self, market: Market) -> FundingState | None:
-        """Always None."""
-        del market
-        return None
-
-
-class AccountFeed(Protocol):
-    """What changes in accounts. `crossbook.workers.account_feed` is one."""
-
-    def follow(self, account_id: int) -> AccountSubscription:
-        """The account as it stands soon, and every change after that."""
-        ...
-
-    def unfollow(self, subscription: AccountSubscription) -> None:
-        """End a subscription."""
-        ...
-
-
-class NoAccountFeed:
-    """Tells nothing: for a venue without a WebSocket."""
-
-    def follow(self, account_id: int) -> AccountSubscription:
-        """A subscription that never begins."""
-        return AccountSubscription(account_id, 1)
-
-    def unfollow(self, subscription: AccountSubscription) -> None:
-        """End a subscription."""
-        del subscription
 
 
 class LoginBrake(Protocol):
@@ -251,30 +75,38 @@ class NoBrake:
         """Forget nothing."""
 
 
-@dataclass(frozen=True)
-class Services:
-    """The venue as Flux sees it.
+@dataclass(frozen=True, kw_only=True)
+class StreamServices:
+    """What public data and the WebSocket need: no orders are taken with it.
 
-    `drain` returns when everything that was accepted before the call is settled; production never calls it.
     `unavailable` are the errors, besides the application's own, that mean "not now, try again": those of the
-    database, of the streams and of public data. `limiter` is asked for the orders of a batch.
-    `socket_subscriptions` bounds what one WebSocket may follow.
+    database, of the streams and of public data. `socket_subscriptions` bounds what one WebSocket may follow.
     """
 
     accounts: Accounts
     tokens: Tokens
-    desk: Desk
-    funds: Funds
-    queries: Queries
     markets: Markets
     marks: Marks
-    market_data: MarketData
+    market_data: MarketFeeds
     clock: Clock
-    runtime_mode: RuntimeMode
-    drain: Callable[[], Awaitable[None]]
     unavailable: tuple[type[Exception], ...] = ()
-    login_brake: LoginBrake = field(default_factory=NoBrake)
-    limiter: Limiter = field(default_factory=Unlimited)
     account_feed: AccountFeed = field(default_factory=NoAccountFeed)
     funding: Funding = field(default_factory=NoFunding)
     socket_subscriptions: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services(StreamServices):
+    """The venue as Flux sees it.
+
+    `drain` returns when everything that was accepted before the call is settled; production never calls it.
+    `limiter` is asked for the orders of a batch.
+    """
+
+    desk: Desk
+    funds: Funds
+    queries: Queries
+    runtime_mode: RuntimeMode
+    drain: Callable[[], Awaitable[None]]
+    login_brake: LoginBrake = field(default_factory=NoBrake)
+    limiter: Limiter = field(default_factory=Unlimited)

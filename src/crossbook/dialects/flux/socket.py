@@ -17,7 +17,7 @@ from crossbook.dialects.flux.known_errors import invalid, refusal_of
 from crossbook.dialects.flux.market_topics import MarketTopics
 from crossbook.dialects.flux.polled_topics import PolledTopics
 from crossbook.dialects.flux.schemas import DEFAULT_DEPTH
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import (
     ErrorDetail,
     Heartbeat,
@@ -52,7 +52,7 @@ def error_text(code: str, message: str, request_id: str | UnsetType = UNSET, top
 class FluxSocket:
     """All that the connections of a process share. It makes their sessions."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: StreamServices) -> None:
         self.services = services
         self.auth = BearerAuth(services.tokens, services.accounts, services.clock)
         self.polled = PolledTopics(services)
