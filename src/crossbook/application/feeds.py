@@ -12,6 +12,7 @@ from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import (
     CommandRejected,
     Event,
+    ForcedTrade,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -135,6 +136,10 @@ def orders_of(events: Iterable[Event], accounts: Collection[int]) -> dict[int, s
                 found.setdefault(event.maker_account_id, set()).add(event.maker_order_id)
             if event.taker_account_id in accounts:
                 found.setdefault(event.taker_account_id, set()).add(event.taker_order_id)
+        elif isinstance(event, ForcedTrade):
+            for account_id in (event.buyer_account_id, event.seller_account_id):
+                if account_id in accounts:
+                    found.setdefault(account_id, set())
         elif isinstance(event, OrdersCancelled) and event.account_id in accounts:
             found.setdefault(event.account_id, set())
     return found

@@ -19,12 +19,12 @@ from crossbook.dialects.flux.polled_topics import PolledTopics
 from crossbook.dialects.flux.schemas import DEFAULT_DEPTH
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import (
-    ErrorDetail,
     Heartbeat,
     Pong,
     PrivateChannel,
     ServerShutdown,
     SocketError,
+    SocketErrorDetail,
     SocketRequest,
 )
 from crossbook.dialects.flux.socket_topics import Subscription, text_of
@@ -46,7 +46,7 @@ _decoder: Final = BodyDecoder(SocketRequest)
 
 def error_text(code: str, message: str, request_id: str | UnsetType = UNSET, topic: str | UnsetType = UNSET) -> str:
     """An error as it is sent."""
-    return text_of(SocketError(error=ErrorDetail(code=code, message=message), topic=topic, id=request_id))
+    return text_of(SocketError(error=SocketErrorDetail(code=code, message=message), topic=topic, id=request_id))
 
 
 class FluxSocket:

@@ -171,7 +171,7 @@ class Resync(View, frozen=True, kw_only=True):
     reason: str
 
 
-class ErrorDetail(View, frozen=True, kw_only=True):
+class SocketErrorDetail(View, frozen=True, kw_only=True):
     """What is wrong: the codes are those of the HTTP API, and SLOW_CONSUMER and IDLE before a connection is closed."""
 
     code: str
@@ -182,7 +182,7 @@ class SocketError(View, frozen=True, kw_only=True):
     """A request was refused, a subscription ended, or the connection is about to be closed."""
 
     type: Literal["error"] = "error"
-    error: ErrorDetail
+    error: SocketErrorDetail
     topic: Topic | UnsetType = UNSET
     id: RequestId | UnsetType = UNSET
 
