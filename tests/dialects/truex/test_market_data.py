@@ -40,7 +40,7 @@ def test_stats_and_the_best_prices_follow_from_trades(venue: FluxVenue) -> None:
     venue.settle()
     after = get(venue, "instruments")["stats"]
     assert Decimal(after["last_24hr_quantity"]) - Decimal(before["last_24hr_quantity"]) == Decimal("0.2")
-    assert Decimal(after["last_24hr_notional"]) - Decimal(before["last_24hr_notional"]) == Decimal("12000")
+    assert Decimal(after["last_24hr_notional"]) - Decimal(before["last_24hr_notional"]) == Decimal(12000)
     quote = get(venue, "markets/quote")["info"]
     assert (quote["last_trade"]["price"], quote["last_trade"]["qty"]) == ("60000", "0.2")
     assert quote["best_bid"] == {"price": "60000", "qty": "0.3", "order_count": "1"}
