@@ -5,14 +5,15 @@ found again by itself: calls fail with DatabaseUnavailable while it is away and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal
 
 import asyncpg
 from asyncpg import exceptions
 from asyncpg.pool import PoolConnectionProxy
 
+from crossbook.storage.arrays import with_text
 from crossbook.storage.errors import (
     CommitOutcomeUnknown,
     ConstraintViolated,
@@ -89,25 +90,31 @@ class Transaction:
 
         Without values it may be a script of several statements. Raises the errors of `Database.transaction`.
         """
+        taken: Sequence[object] = values
+        if values:
+            statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            status: str = await self._connection.execute(statement, *values)
+            status: str = await self._connection.execute(statement, *taken)
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def rows(self, statement: str, *values: object) -> list[Row]:
         """Run a query and return all its rows. Raises the errors of `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetch(statement, *values)
+            return await self._connection.fetch(statement, *taken)
 
     async def row(self, statement: str, *values: object) -> Row | None:
         """Run a query and return its first row, or None. Raises the errors of `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetchrow(statement, *values)
+            return await self._connection.fetchrow(statement, *taken)
 
     async def value(self, statement: str, *values: object) -> Any:
         """Run a query and return the first value of its first row, or None. Errors as in `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetchval(statement, *values)
+            return await self._connection.fetchval(statement, *taken)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -267,6 +274,34 @@ class Database:
         """A read-only transaction in which every statement sees the same moment; errors as in `transaction`."""
         return self.transaction(isolation="repeatable_read", read_only=True)
 
+    @asynccontextmanager
+    async def listening(self, channel: str, receive: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `receive` with every message on a channel (NOTIFY), while the block runs; it takes one connection.
+
+        What is given is set when the connection is lost: nothing more will be received, and what came since is not
+        known. Raises DatabaseUnavailable.
+        """
+        lost = asyncio.Event()
+        connection = await self._acquire()
+
+        def received(_: object, __: int, ___: str, message: object) -> None:
+            receive(str(message))
+
+        def ended(_: object) -> None:
+            lost.set()
+
+        connection.add_termination_listener(ended)
+        try:
+            with _translated():
+                await connection.add_listener(channel, received)
+            yield lost
+        finally:
+            if not _is_gone(connection):
+                connection.remove_termination_listener(ended)
+                with suppress(StorageError), _translated():
+                    await connection.remove_listener(channel, received)
+            await self._release(connection)
+
     async def _acquire(self) -> "PoolConnectionProxy[Row]":
         with _translated():
             return await self._pool.acquire(timeout=self._acquire_timeout_s)
@@ -286,6 +321,6 @@ class Database:
             return
 
 
-def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
     """Turn rows into `count` columns, as `unnest($1, $2, ...)` takes them; empty columns for no rows."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]
+    return list(zip(*rows, strict=True)) if rows else [()] * count
