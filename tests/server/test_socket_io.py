@@ -248,7 +248,8 @@ def test_notes_go_to_the_user_only() -> None:
         assert await alice.ask("in-dex-notifications", {"token": "token-of-alice"}) == {"success": True}
         assert await bob.ask("in-dex-notifications", {"token": "token-of-bob"}) == {"success": True}
         refused = {"success": False, "data": "Unauthorized (JWT)"}
-        for bad in ({"token": "x"}, {"token": ""}, {"token": 7}, {}, [], None, "token-of-alice"):
+        bad_ones: list[object] = [{"token": "x"}, {"token": ""}, {"token": 7}, {}, [], None, "token-of-alice"]
+        for bad in bad_ones:
             assert await nobody.ask("in-dex-notifications", bad) == refused
         made.sockets.publish([NOTED, CHANGED])
         assert await alice.hears() == ("order-notification", {"orderData": {"id": 100, "price": "1.5"}})
@@ -373,7 +374,9 @@ def test_bytes_and_long_messages_are_not_taken(bad: object, transports: list[str
     play(act)
 
 
-@pytest.mark.parametrize("packet", ["4", "49", "42", "42[", "4" + "2" + "[" * 8_000, '42{"a":1}', "42[7]", "45-", "40/x,"])
+@pytest.mark.parametrize(
+    "packet", ["4", "49", "42", "42[", "4" + "2" + "[" * 8_000, '42{"a":1}', "42[7]", "45-", "40/x,"]
+)
 def test_packets_that_are_nonsense_hurt_nobody_else(packet: str) -> None:
     async def act(made: Scene) -> None:
         other = await made.client()
@@ -415,7 +418,7 @@ def test_whoever_does_not_read_is_cut_off() -> None:
             url = f"{made.url}/socket.io/?EIO=4&transport=polling"
             mine = f"{url}&sid={json.loads((await http.get(url)).text[1:])['sid']}"
             await http.post(mine, content="40")
-            await http.post(mine, content='42["in-trading",{"id":%d}]' % PAIR)
+            await http.post(mine, content='42["in-trading",' + json.dumps({"id": PAIR}) + "]")
             for _ in range(30):
                 made.sockets.publish([CHANGED])
                 assert await other.hears() == ("update-orders",)
