@@ -21,6 +21,7 @@ from crossbook.application.books import Books, Needs
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.market_limits import Limits, MarketLimits
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import Holdings
@@ -43,6 +44,7 @@ from crossbook.storage import commands_log
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.assets import AssetList
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
@@ -292,11 +294,15 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def healthy() -> bool:
         return True
 
+    spot = markets.named("BTC-PYUSD")
+    limits = Limits({spot.number: MarketLimits(spot.instrument.price_ticks("65000"), 1_000, 500, 300_000)})
     truex = TruexServices(
         keys=keys,
         clients=Clients(ClientStore(database), clock),
         desk=desk,
+        assets=AssetList(database),
         markets=markets,
+        limits=limits,
         marks=marks,
         market_data=services.market_data,
         clock=clock,

@@ -2,11 +2,14 @@
 
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
-ORGANIZATION (another client of it), revoke NAME.
+ORGANIZATION (another client of it), revoke NAME, rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
+instrument NAME SYMBOL (its id is known as <NAME>).
 """
 
 from itertools import count
 
+from crossbook.application.requests import NewOrder
+from crossbook.domain.orders import OrderType, Side
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.transcripts import Request, TranscriptPlayer
 from tests.dialects.truex.signing import Organization, Signer
@@ -44,6 +47,22 @@ class Player(TranscriptPlayer):
 
     def _do_revoke(self, name: str) -> None:
         self._venue.run(self._venue.parts.keys.revoke(self._signers[name].who.key_id))
+
+    def _do_instrument(self, name: str, symbol: str) -> None:
+        self._known[name] = str(self._venue.parts.markets.named(symbol).number)
+
+    def _do_rest(self, name: str, symbol: str, side: str, qty: str, price: str) -> None:
+        market = self._venue.parts.markets.named(symbol)
+        terms = market.instrument
+        order = NewOrder(
+            self._signers[name].who.client_id,
+            market.number,
+            Side[side],
+            OrderType.LIMIT,
+            terms.quantity_lots(qty),
+            terms.price_ticks(price),
+        )
+        self._venue.run(self._venue.parts.services.desk.submit(order))
 
     def _add(self, name: str, amounts: dict[str, str], scopes: tuple[str, ...]) -> None:
         self._know(name, organization(self._venue, f"{name}-{next(_numbers)}", amounts, scopes))

@@ -93,6 +93,7 @@ OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLE
 Role = Literal["MAKER", "TAKER"]
 PositionSide = Literal["LONG", "SHORT", "FLAT"]
 MarketStatus = Literal["ACTIVE", "PAUSED", "SETTLEMENT_ONLY", "CANCEL_ONLY", "POST_ONLY", "AUCTION"]
+MarketKind = Literal["SPOT", "PERPETUAL"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 
 
@@ -166,6 +167,7 @@ class Market(View, frozen=True, kw_only=True):
     tick_size: DecimalText
     lot_size: DecimalText
     min_notional: DecimalText
+    kind: MarketKind
 
 
 class OrderBook(View, frozen=True, kw_only=True):
@@ -272,6 +274,7 @@ class AmendOrder(StrictRequest, frozen=True, kw_only=True):
 
     quantity: AmountText | None = None
     price: PriceText | None = None
+    trigger_price: PriceText | None = None
 
 
 class Order(View, frozen=True, kw_only=True):
@@ -315,13 +318,6 @@ class CancelAccepted(View, frozen=True, kw_only=True):
 
     order_id: str
     status: Literal["PENDING_CANCEL"] = "PENDING_CANCEL"
-
-
-class AmendAccepted(View, frozen=True, kw_only=True):
-    """The answer to an amendment: it is durable, and will be decided."""
-
-    order_id: str
-    status: Literal["PENDING_AMEND"] = "PENDING_AMEND"
 
 
 class CancelAllQuery(Request, frozen=True, kw_only=True):

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from crossbook.application.assets import Assets
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
+from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.dialects.market_ports import Clock, MarketData
@@ -25,7 +27,9 @@ class Services:
     keys: Keys
     clients: Clients
     desk: Desk
+    assets: Assets
     markets: Markets
+    limits: Limits
     marks: Marks
     market_data: MarketData
     clock: Clock
