@@ -9,7 +9,8 @@ from crossbook.application.desk import Desk
 from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
-from crossbook.dialects.market_ports import Clock, MarketData
+from crossbook.dialects.feed_ports import AccountFeed, MarketFeeds, NoAccountFeed
+from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.dialects.truex.auth import Keys
 from crossbook.dialects.truex.versions import SINGULAR, versions_of
@@ -31,10 +32,11 @@ class Services:
     markets: Markets
     limits: Limits
     marks: Marks
-    market_data: MarketData
+    market_data: MarketFeeds
     clock: Clock
     healthy: Callable[[], Awaitable[bool]]
     unavailable: tuple[type[Exception], ...] = ()
     limiter: Limiter = field(default_factory=Unlimited)
+    account_feed: AccountFeed = field(default_factory=NoAccountFeed)
     versions: Versions = field(default_factory=versions_of)
     singular: Retirement = SINGULAR

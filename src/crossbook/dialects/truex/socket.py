@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from crossbook.application.api_keys import KeyScope, SigningKey
-from crossbook.application.errors import ApplicationError, MarketNotFound, Overloaded
+from crossbook.application.errors import MarketNotFound, Overloaded
 from crossbook.application.markets import Market
 from crossbook.dialects.body import check_depth
 from crossbook.dialects.decoding import BodyDecoder
@@ -142,7 +142,9 @@ class TruexSession:
             self._confirm("INVALID", fault.message)
         except Refused as refused:
             self._confirm(refused.status, refused.message)
-        except (Overloaded, *self._services.unavailable):
+        except Exception as error:
+            if not isinstance(error, (Overloaded, *self._services.unavailable)):
+                raise
             self._confirm("ERROR", "the venue cannot answer now: try again")
 
     # -- Requests ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from crossbook.application.markets import Market
 from crossbook.dialects.feed_ports import MarketUpdate
 from crossbook.dialects.market_ports import PublicTrade
 from crossbook.dialects.market_pump import MarketPump, touched_by
-from crossbook.dialects.truex import market_rows
+from crossbook.dialects.truex import market_rows, schemas
 from crossbook.dialects.truex.services import Services
 from crossbook.dialects.truex.socket_lines import Line, Lines, text_of
 from crossbook.dialects.truex.socket_schemas import Channel, DepthData, DepthLevel, TradeData
@@ -116,7 +116,7 @@ class MarketChannels:
             return self._trade(last)
         return self._depth(book.levels(Side.BUY, DEPTH), book.levels(Side.SELL, DEPTH))
 
-    def _quote(self) -> market_rows.schemas.QuoteRow:
+    def _quote(self) -> schemas.QuoteRow:
         return market_rows.current_quote(self._services.market_data, self._market)
 
     def _trade(self, trade: PublicTrade | None) -> str:
@@ -137,9 +137,7 @@ class MarketChannels:
     def _levels(self, levels: Sequence[Level]) -> list[DepthLevel]:
         instrument = self._market.instrument
         return [
-            DepthLevel(
-                price=instrument.price_text(price), qty=instrument.quantity_text(lots), order_count=str(orders)
-            )
+            DepthLevel(price=instrument.price_text(price), qty=instrument.quantity_text(lots), order_count=str(orders))
             for price, lots, orders in levels
         ]
 
@@ -190,4 +188,5 @@ class InstrumentChannel:
                     lines.tell("UPDATE", row)
 
     def _row(self, market: Market) -> str:
-        return text_of(market_rows.current_instrument(self._services, market))
+        services = self._services
+        return text_of(market_rows.current_instrument(services.market_data, services.limits, market))
