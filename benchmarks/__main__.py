@@ -13,12 +13,14 @@ from benchmarks import matching
 from benchmarks.flows import SEED
 from benchmarks.measuring import QUICK_DIVISOR, Settings
 from benchmarks.report import Row, conditions, print_report, processor_share
+from benchmarks.risk import risk
 from benchmarks.signatures import signatures
 from benchmarks.venue import venue
 
 MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     **matching.MEASUREMENTS,
     "signatures": signatures,
+    "risk": risk,
     "venue": venue,
 }
 

@@ -3,7 +3,8 @@
     up                      a whole venue, with everything it needs
     api, worker             its parts, for production
     migrate, audit, config  schema, books, settings
-    replay, doctor          the engine alone; what runs here
+    replay, simulate        the engine alone, on a tape; a market with its risk, on a price path
+    doctor                  what runs here
 
 Exit codes: 0 fine, 1 a difference or something to repair, 2 bad input or usage.
 """
@@ -24,6 +25,7 @@ from crossbook.domain.errors import CrossbookError
 from crossbook.replay.command import Draw, Plan, TapeFormat, execute, report_table
 from crossbook.replay.runner import DEFAULT_BATCH
 from crossbook.replay.tables import TapeError
+from crossbook.simulation.command import Draw as SimulationDraw
 from crossbook.terminal import complain, fail, output, plain_table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -153,14 +155,60 @@ def _drawing(plot: Path | None) -> Draw | None:
     """The function that draws: what it lacks is said before the work, not after it."""
     if plot is None:
         return None
-    if plot.suffix.lower() not in PLOT_SUFFIXES:
-        fail(f"--plot writes {', '.join(PLOT_SUFFIXES)}, not {plot.name}")
+    _check_suffix(plot)
     _check_folder(plot)
     try:
         from crossbook.replay.plot import draw_book
     except ImportError:
         fail("--plot needs matplotlib: pip install 'crossbook[plot]'")
     return draw_book
+
+
+@app.command()
+def simulate(
+    candles: Annotated[
+        Path,
+        typer.Option("--candles", exists=True, dir_okay=False, metavar="FILE", help="Candles as CSV, plain or gzip."),
+    ],
+    accounts: Annotated[
+        int, typer.Option("--accounts", min=10, max=1_000_000, metavar="N", help="How many accounts trade.")
+    ] = 1_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="What they decide by.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Take the first N candles; 0 for all.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, metavar="FILE", help="Draw what happened here, as .png, .svg or .pdf."),
+    ] = None,
+) -> None:
+    """Run a perpetual market with leverage, funding and liquidations along a recorded price path, in memory.
+
+    After each candle the books must balance to the last unit. Same candles, accounts and seed: same hash.
+    """
+    from crossbook.simulation import command
+
+    _check_folder(plot)
+    draw = _simulation_drawing(plot)
+    try:
+        report = command.execute(command.SimulationPlan(candles, accounts, seed, limit, plot, draw))
+    except (TapeError, OSError) as error:
+        fail(str(error))
+    output().print(command.simulation_table(report))
+
+
+def _simulation_drawing(plot: Path | None) -> SimulationDraw | None:
+    if plot is None:
+        return None
+    _check_suffix(plot)
+    try:
+        from crossbook.simulation.plot import draw_outcome
+    except ImportError:
+        fail("--plot needs matplotlib: pip install 'crossbook[plot]'")
+    return draw_outcome
+
+
+def _check_suffix(plot: Path) -> None:
+    if plot.suffix.lower() not in PLOT_SUFFIXES:
+        fail(f"--plot writes {', '.join(PLOT_SUFFIXES)}, not {plot.name}")
 
 
 def _check_folder(file: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from prometheus_client import Counter as Series
 from prometheus_client import Gauge
 
-from crossbook.application.admission import Books, Needs
+from crossbook.application.books import Books, Needs
 from crossbook.application.desk import AdmissionStore
 from crossbook.application.markets import Markets
 from crossbook.server.metrics import Metrics

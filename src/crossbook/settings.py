@@ -183,6 +183,17 @@ class Settings:
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
 
+    # -- Lethean -------------------------------------------------------------------------------------
+    lethean_daemon_url: str | None = setting(
+        None,
+        "Lethean",
+        "The JSON-RPC address of a chain daemon, `http://host:port`: aliases are then checked, and assets read, on the"
+        " chain. Without one nothing is asked.",
+    )
+    lethean_daemon_timeout_ms: int = setting(
+        3_000, "Lethean", "How long to wait for an answer of the chain daemon.", least=50, most=60_000
+    )
+
     # -- Transfers -----------------------------------------------------------------------------------
     custodian_delay_ms: int = setting(
         2_000, "Transfers", "How long the simulated custodian takes to end a transfer.", least=0, most=86_400_000
@@ -384,6 +395,8 @@ def _problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_url("DATABASE_URL", settings.database_url, _DATABASE_SCHEMES)
     yield from _problems_of_url("REDIS_URL", settings.redis_url, _REDIS_SCHEMES)
     yield from _problems_of_proxies(settings.trusted_proxies)
+    if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
+        yield f"lethean_daemon_url {fault}."
     yield from _problems_of_secret(settings)
     if settings.production:
         yield from _problems_in_production(settings)
@@ -400,6 +413,18 @@ def _problems_of_url(name: str, url: str | None, schemes: tuple[str, ...]) -> It
         return
     if scheme not in schemes:
         yield f"{name} must begin with {schemes[0]}://."
+
+
+def fault_of_http(url: str) -> str:
+    """Why `url` can not be called by HTTP, as words after its name; "" when it can. Never repeats it."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        return "can not be read as a URL"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "must begin with http:// or https:// and name a host"
+    return "must not hold a user, a query or a fragment" if parts.username or parts.query or parts.fragment else ""
 
 
 def _problems_of_proxies(proxies: tuple[str, ...]) -> Iterator[str]:

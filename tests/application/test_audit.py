@@ -95,7 +95,7 @@ def test_a_user_may_in_a_margin_asset() -> None:
 
 # -- Live orders -------------------------------------------------------------------------------------
 def order(side: Side = Side.BUY, lots: int = 10, ticks: int = 100, **changes: object) -> LiveOrder:
-    found = LiveOrder(7, ALICE, MARKET, 1, side, False, False, OrderStatus.OPEN, lots, ticks, 0, lots, 0, 0)
+    found = LiveOrder(7, ALICE, MARKET, 1, side, False, False, OrderStatus.OPEN, lots, ticks, 0, lots, 0, 0, 200, 500)
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
@@ -153,6 +153,17 @@ def test_open_orders_that_no_row_counts_are_found() -> None:
     orders = OpenOrders()
     orders.add(order(account_id=BOB), perp())
     assert f"account {BOB}" in (orders.left_over() or "")
+
+
+def test_what_amendments_set_aside_is_counted_beside_the_orders() -> None:
+    orders = OpenOrders()
+    orders.add(order(), perp())
+    unit = perp().units_per_tick_lot
+    reserve = -(-1000 * unit * 500 // 1_000_000)
+    orders.add_amendments(ALICE, MARKET, OpenSums(2, 300, 1, 100, 4))
+    orders.add_amendments(BOB, MARKET, OpenSums())
+    assert orders.compare(ALICE, MARKET, OpenSums(12, 1000 * unit + 300, 1, 100, reserve + 4)) is None
+    assert orders.left_over() is None
 
 
 # -- The log -----------------------------------------------------------------------------------------

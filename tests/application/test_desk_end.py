@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crossbook.application.admission import Books, Needs
+from crossbook.application.books import Books, Needs
 from crossbook.application.desk import Desk
 from crossbook.application.errors import OutcomeUnknown
 from crossbook.application.markets import Market, Markets

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from crossbook.application.settlement import orders_named, settle
-from crossbook.application.settlement_rows import CommandEvents, MarketTerms, SettlementFault, UnknownOrder
+from crossbook.application.settlement_rows import (
+    AmendmentRow,
+    CommandEvents,
+    MarketTerms,
+    SettlementFault,
+    UnknownOrder,
+)
 from crossbook.domain.commands import CommandKind
 from crossbook.domain.errors import Reason
 from crossbook.domain.events import (
@@ -22,7 +28,7 @@ from crossbook.domain.events import (
 from crossbook.domain.instruments import FeeAsset, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.orders import MarketState, OrderType, Side
 from tests.application.blotter import ACCOUNTS, START_MS, Blotter
-from tests.application.venue import MARKET
+from tests.application.venue import MARKET, Sums
 from tests.domain.cases import perp, spot
 
 ALICE, BOB = ACCOUNTS["alice"], ACCOUNTS["bob"]
@@ -350,17 +356,33 @@ def test_changing_a_spot_order_changes_its_hold(then: str, order: str) -> None:
     assert blotter.order(1) == order
 
 
-def test_what_was_held_ahead_of_an_amendment_is_used_and_the_rest_freed_at_the_end() -> None:
+@pytest.mark.parametrize(
+    ("then", "holds"),
+    [
+        ("amends 1 to 40000", "holds 200.1"),
+        ("amends 9 to 40000", "holds 100.05"),
+        ("amends 1 to 0 @ -5", "holds 100.05"),
+    ],
+)
+def test_what_an_amendment_set_aside_is_free_once_it_is_settled_whatever_came_of_it(then: str, holds: str) -> None:
     blotter = Blotter(spot())
     blotter.play("alice buys 20000 @ 100")
     venue = blotter.venue
-    venue.orders[1].held_units += 150_000_000
+    venue.amendments[2] = AmendmentRow(2, ALICE, 1, 0, 0, 0, 150_000_000)
     venue.held[ALICE, 20] += 150_000_000
-    venue.enter(blotter._command(["alice", "amends", "1", "to", "40000"]))
-    venue.settle()
-    assert blotter.order(1).endswith("holds 250.05")  # 200.1 are needed: 100.05 were, 150 came ahead
-    blotter.play("bob sells 40000 @ 100")
-    assert blotter.balance("alice") == "4 BTC (0 held), -200.04 PYUSD (0 held)"
+    settlement = blotter.play(f"alice {then}")
+    assert settlement.amendments == [2]
+    assert blotter.order(1).endswith(holds)
+
+
+def test_a_perpetual_counts_an_amendment_in_its_row_until_it_is_settled() -> None:
+    blotter = Blotter(perp())
+    blotter.play("alice buys 10 @ 100")
+    before = blotter.sums("alice")
+    blotter.venue.amendments[2] = AmendmentRow(2, ALICE, 1, 10, 100_000, 50, 0)
+    blotter.venue.sums[ALICE].add(Sums(buy_lots=10, buy_units=100_000, reserve_units=50))
+    assert blotter.play("alice amends 1 to 10 @ -5").amendments == [2]
+    assert blotter.sums("alice") == before
 
 
 def test_a_buy_by_amount_gives_back_what_it_could_not_spend() -> None:

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossbook.application.settlement import orders_named, settle
-from crossbook.application.settlement_rows import CommandEvents, MarketTerms, OrderRow, PositionRow, Settlement
+from crossbook.application.settlement_rows import (
+    AmendmentRow,
+    CommandEvents,
+    MarketTerms,
+    OrderRow,
+    PositionRow,
+    Settlement,
+)
 from crossbook.domain import holds
 from crossbook.domain.accounts import FIRST_USER, clearing_account
 from crossbook.domain.commands import Batch, Command, SingleCommand, SubmitOrder
@@ -40,6 +47,8 @@ class Order:
     trigger_price_ticks: int
     open_lots: int
     held_units: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
     reason: int = 0
     filled_lots: int = 0
     filled_units: int = 0
@@ -66,6 +75,8 @@ class Order:
             self.open_lots,
             self.filled_lots,
             self.held_units,
+            self.maker_fee_ppm,
+            self.taker_fee_ppm,
         )
 
 
@@ -97,6 +108,7 @@ class Venue:
     held: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
     log: list[tuple[Command, CommandEvents]] = field(default_factory=list)
     waiting: list[CommandEvents] = field(default_factory=list)
+    amendments: dict[int, AmendmentRow] = field(default_factory=dict)  # what they set aside, by sequence
     settlements: list[Settlement] = field(default_factory=list)
     status: int = 1
 
@@ -132,6 +144,8 @@ class Venue:
             command.trigger_price_ticks,
             command.quantity_lots,
             held,
+            self.instrument.maker_fee_ppm,
+            self.instrument.taker_fee_ppm,
             updated_at_ms=command.time_ms,
         )
         self.orders[command.order_id] = order
@@ -172,7 +186,7 @@ class Venue:
         positions = {
             account: PositionRow(account, self.positions[account]) for account in accounts & self.positions.keys()
         }
-        settlement = settle(self.terms, batch, orders, positions)
+        settlement = settle(self.terms, batch, orders, positions, self.amendments)
         self.store(settlement)
         return settlement
 

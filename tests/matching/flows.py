@@ -14,14 +14,17 @@ from crossbook.domain.commands import (
     OPERATOR,
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -30,6 +33,7 @@ from crossbook.domain.orders import (
     DAY_MS,
     LIMIT_TYPES,
     MAX_BUDGET,
+    MAX_FUNDING_PPB,
     MAX_ID,
     MAX_PRICE_TICKS,
     MAX_TIME_MS,
@@ -109,6 +113,25 @@ SPOILED: Final[dict[type, tuple[tuple[str, Any], ...]]] = {
         ("max_trailing_orders", -1),
         ("reference_price_ticks", 1 << 40),
     ),
+    ApplyFunding: (
+        *WRONG_TIMES,
+        ("period_start_ms", -1),
+        ("period_start_ms", MAX_TIME_MS + 1),
+        ("rate_ppb", MAX_FUNDING_PPB + 1),
+        ("rate_ppb", -MAX_FUNDING_PPB - 1),
+        ("index_price_ticks", 0),
+        ("index_price_ticks", 1 << 40),
+    ),
+    ForceTrade: (
+        *WRONG_TIMES,
+        *WRONG_QUANTITIES,
+        *WRONG_PRICES,
+        ("buyer_account_id", 0),
+        ("buyer_account_id", 77),
+        ("seller_account_id", MAX_ID + 1),
+        ("seller_account_id", 77),
+    ),
+    SettlePositions: (*WRONG_TIMES, *WRONG_PRICES),
 }
 
 
@@ -123,6 +146,7 @@ class Flow:
         self._recent: deque[SubmitOrder] = deque(maxlen=REMEMBERED_ORDERS)  # those that may have stayed
         self._centre_ticks = HOME_TICKS
         self._state = MarketState.ACTIVE
+        self._may_settle = False  # whether the market has just come to where all positions may be closed
         self._makers = (
             (self._submit,) * 60
             + (self._cancel,) * 10
@@ -132,7 +156,8 @@ class Flow:
             + (self._set_position,) * 3
             + (self._set_state,) * 2
             + (self._advance_time,) * 2
-            + (self._cancel_all, self._configure)
+            + (self._force_trade,) * 3
+            + (self._cancel_all, self._configure, self._apply_funding, self._settle_positions)
         )
 
     def next(self) -> Command:
@@ -192,6 +217,8 @@ class Flow:
     def _single(self) -> SingleCommand:
         if self._state is not MarketState.ACTIVE and self._one_in(12):
             return self._back_to_active()
+        if self._may_settle and not self._one_in(4):
+            return self._settle_positions()
         if self._one_in(400):
             return CancelAll(*self._who(), OPERATOR)  # so that a book, and what a naive engine does, stays small
         command = self._pick(self._makers)()
@@ -287,11 +314,25 @@ class Flow:
     def _set_position(self) -> SingleCommand:
         return SetPosition(*self._who(), self._pick(ACCOUNTS), self._below(41) - 20)
 
+    def _apply_funding(self) -> SingleCommand:
+        rate_ppb = self._below(7_500_001) - 3_750_000
+        return ApplyFunding(*self._who(), self._now_ms, rate_ppb, self._price_ticks())
+
+    def _force_trade(self) -> SingleCommand:
+        return ForceTrade(
+            *self._who(), self._pick(ACCOUNTS), self._pick(ACCOUNTS), self._price_ticks(), 1 + self._below(12)
+        )
+
+    def _settle_positions(self) -> SingleCommand:
+        self._may_settle = False
+        return SettlePositions(*self._who(), self._price_ticks())
+
     def _advance_time(self) -> SingleCommand:
         return AdvanceTime(*self._who())
 
     def _set_state(self) -> SingleCommand:
         self._state = self._pick(STATES)
+        self._may_settle = self._state is MarketState.SETTLEMENT_ONLY
         return SetMarketState(*self._who(), self._state, self._price_ticks() if self._one_in(3) else 0)
 
     def _configure(self) -> SingleCommand:

@@ -12,15 +12,18 @@ from typing import Any, Final
 from crossbook.domain.commands import (
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     CommandKind,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -30,6 +33,8 @@ from crossbook.domain.events import (
     AuctionUncrossed,
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     MarketConfigured,
     OrderAccepted,
     OrderAmended,
@@ -41,6 +46,7 @@ from crossbook.domain.events import (
     OrdersCancelled,
     OrderTriggered,
     PositionSet,
+    PositionsSettled,
     PricesUpdated,
     StateChanged,
     Trade,
@@ -276,6 +282,28 @@ class Watcher:
             case MarketConfigured():
                 self.reference_ticks = event.reference_price_ticks
                 self.band_width, self.band_reference = event.band_basis_points, event.band_reference
+            case ForcedTrade():
+                self._force_trade(event)
+            case PositionsSettled():
+                self._settle(event)
+
+    def _force_trade(self, event: ForcedTrade) -> None:
+        """Invariant 23: it takes both positions towards zero, and neither past it."""
+        self.trades += 1
+        require(event.trade_id == self.trades, f"forced trade {event.trade_id} is not the next")
+        short_lots = -self.positions_lots.get(event.buyer_account_id, 0)
+        long_lots = self.positions_lots.get(event.seller_account_id, 0)
+        reduces = 0 < event.quantity_lots <= min(short_lots, long_lots)
+        require(reduces, f"forced trade {event.trade_id} does not reduce both positions")
+        self.positions_lots[event.buyer_account_id] += event.quantity_lots
+        self.positions_lots[event.seller_account_id] -= event.quantity_lots
+
+    def _settle(self, event: PositionsSettled) -> None:
+        require(self.state is MarketState.SETTLEMENT_ONLY, "positions settled in a market that goes on")
+        require(not self.live, "positions settled under live orders")
+        held = [account_id for account_id, lots in self.positions_lots.items() if lots]
+        require(event.positions == len(held), "another number of positions was settled than there were")
+        self.positions_lots = dict.fromkeys(self.positions_lots, 0)
 
     def _order(self, order_id: int, account_id: int) -> Watched:
         """Invariant 13: an event may only be about an order that is live."""
@@ -612,6 +640,9 @@ OUTCOMES: Final[dict[type, tuple[CommandKind, tuple[type, ...]]]] = {
     AdvanceTime: (CommandKind.ADVANCE_TIME, ()),
     SetPosition: (CommandKind.SET_POSITION, (PositionSet,)),
     ConfigureMarket: (CommandKind.CONFIGURE, (MarketConfigured,)),
+    ApplyFunding: (CommandKind.APPLY_FUNDING, (FundingApplied,)),
+    ForceTrade: (CommandKind.FORCE_TRADE, (ForcedTrade,)),
+    SettlePositions: (CommandKind.SETTLE_POSITIONS, (PositionsSettled,)),
 }
 AT_ONCE: Final = (SubmitOrder, CancelOrder, ReduceOrder, AmendOrder)
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = 3_000
-GOLDEN_HASH = "8e82dc87d42a3fe73705a29b41fe752c3bd74bdf2f31509b14df0f8ba325b840"
+GOLDEN_HASH = "6f47537ef609bb3a7edd36c354b77f77f6ff82914e41efae783366f08682227c"
 """The state after the log of seed 20. It changes only when the rules, the snapshot or the flow do."""
 
 PROGRAM = f"""

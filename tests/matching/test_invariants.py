@@ -12,8 +12,10 @@ from crossbook.domain.commands import (
     CancelOrder,
     Command,
     ConfigureMarket,
+    ForceTrade,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SubmitOrder,
     UpdatePrices,
 )
@@ -21,6 +23,7 @@ from crossbook.domain.errors import Reason
 from crossbook.domain.events import (
     AuctionUncrossed,
     Event,
+    ForcedTrade,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -29,6 +32,7 @@ from crossbook.domain.events import (
     OrderReplenished,
     OrderRested,
     OrderTriggered,
+    PositionsSettled,
     Trade,
     TradePrevented,
 )
@@ -104,6 +108,11 @@ def rests_after(events: list[Event]) -> list[Event]:
     return [*events, OrderRested(events[0].sequence, len(events), 1, 1, BUY, 90, 5, 5)]
 
 
+def settled_instead(events: list[Event]) -> list[Event]:
+    """All positions are said to be closed."""
+    return [PositionsSettled(events[0].sequence, 0, 100, 2)]
+
+
 def cut_short(lots: int, reason: Reason) -> Doctor:
     """The taker's trade is followed by an expiry with `lots` open."""
 
@@ -144,6 +153,10 @@ SET_OFF = (STOP, order(1, 1, SELL, 5, 105), order(9, 2, BUY, 1, 105))
 AUCTION = (SetMarketState(1, 5, MarketState.AUCTION), order(1, 1, SELL, 5, 99), order(2, 2, BUY, 5, 101))
 OPENING = SetMarketState(1, 5, MarketState.ACTIVE)
 REDUCER = (SetPosition(1, 5, 3, -4), order(4, 3, BUY, 4, 90, reduce_only=True))
+SHORT_AND_LONG = (SetPosition(1, 5, 3, -4), SetPosition(1, 5, 4, 9))
+FORCED = (*SHORT_AND_LONG, ForceTrade(1, 5, 3, 4, 100, 7))
+SETTLED = (*SHORT_AND_LONG, SetMarketState(1, 5, MarketState.SETTLEMENT_ONLY), SettlePositions(1, 5, 100))
+CONFIGURE = ConfigureMarket(1, 5)
 TAKE_TWO = order(9, 3, BUY, 2, 100)
 TAKE_EIGHT = order(9, 3, BUY, 8, 101)
 SPEND = order(9, 3, BUY, 0, 0, kind=OrderType.MARKET, time_in_force=IOC, budget=450)
@@ -188,6 +201,11 @@ CASES = [
         "not reduce",
         replace(TAKE_TWO, reduce_only=True),
     ),
+    Case("a forced trade that flips", FORCED, changed(ForcedTrade, quantity_lots=5), "reduce both"),
+    Case("a forced trade out of row", FORCED, changed(ForcedTrade, trade_id=2), "not the next"),
+    Case("forced trades twice", FORCED, repeated(ForcedTrade), "not the next"),
+    Case("a settlement too early", (*SHORT_AND_LONG, CONFIGURE), settled_instead, "goes on"),
+    Case("a settlement of fewer", SETTLED, changed(PositionsSettled, positions=1), "another number"),
     Case("stale reduce-only", (*REDUCER, SetPosition(1, 5, 3, 1)), without(OrderCancelled), "not reduce"),
     Case("reduce-only above the position", (*REDUCER, SetPosition(1, 5, 3, -3)), without(OrderReduced), "exceed"),
     Case(

@@ -9,7 +9,7 @@ from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
-from crossbook.application.requests import NewOrder
+from crossbook.application.requests import AmendRequest, NewOrder
 from crossbook.application.transfers import News, TransferRequest, Transfers
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.money import Step
@@ -49,6 +49,7 @@ class AuditedVenue:
         self.markets = markets
         self.traders = traders
         self.desk = desk
+        self.resting: dict[int, int] = {}  # an order of the third trader that rests, by market
         self.transfers = transfers
         self.engines = {market.number: Engine() for market in markets}
 
@@ -111,7 +112,8 @@ class AuditedVenue:
             await self.submit(
                 1, market_id, Side.BUY, unit, ticks - 20, OrderType.STOP_LIMIT, trigger_price_ticks=ticks + 90
             )
-            await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            resting = await self.submit(2, market_id, Side.BUY, 2 * unit, ticks - 8)
+            self.resting[market_id] = resting
             decrement = SelfTradePrevention.DECREMENT
             await self.submit(1, market_id, Side.SELL, unit, ticks - 5, self_trade_prevention=decrement)
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=(SPOT_TICKS + 7) * 10)
@@ -127,6 +129,9 @@ class AuditedVenue:
         await self.submit(1, self.spot, Side.BUY, 0, 0, OrderType.MARKET, budget=SPOT_TICKS * 10)
         await self.submit(2, self.perp, Side.BUY, 10, PERP_TICKS - 3)
         await self.submit(0, self.perp, Side.SELL, 10, PERP_TICKS - 3)
+        for _, order_id in sorted(self.resting.items()):
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, quantity_lots=4_000))
+            await self.desk.amend(AmendRequest(self.traders[2], order_id, price_ticks=100_000))
         for client_id, kind in (("paid", TransferType.DEPOSIT), ("paid out", TransferType.WITHDRAW)):
             payment = Payment(self.traders[2], "BTC", 1_000, kind, TransferPlatform.CRYPTO)
             entered = await self.transfers.request(TransferRequest(payment, "", client_id))

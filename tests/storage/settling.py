@@ -276,6 +276,8 @@ async def _insert_orders(transaction: Transaction, orders: list[Order]) -> None:
                 command.expire_time_ms,
                 order.open_lots,
                 order.held_units,
+                order.maker_fee_ppm,
+                order.taker_fee_ppm,
                 command.time_ms,
             )
         )
@@ -283,14 +285,16 @@ async def _insert_orders(transaction: Transaction, orders: list[Order]) -> None:
         """
         INSERT INTO orders (order_id, account_id, market_id, sequence, side, type, time_in_force, post_only,
             reduce_only, quantity_lots, price_ticks, budget, trigger_price_ticks, display_quantity_lots, trail,
-            trail_in_basis_points, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms)
+            trail_in_basis_points, expire_time_ms, open_lots, held_units, maker_fee_ppm, taker_fee_ppm, created_at_ms,
+            updated_at_ms)
         SELECT *, created_at_ms FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::smallint[],
             $6::smallint[], $7::smallint[], $8::boolean[], $9::boolean[], $10::bigint[], $11::bigint[], $12::bigint[],
             $13::bigint[], $14::bigint[], $15::bigint[], $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[],
-            $20::bigint[])
+            $20::integer[], $21::integer[], $22::bigint[])
             AS entered (order_id, account_id, market_id, sequence, side, type, time_in_force, post_only, reduce_only,
                 quantity_lots, price_ticks, budget, trigger_price_ticks, display_quantity_lots, trail,
-                trail_in_basis_points, expire_time_ms, open_lots, held_units, created_at_ms)
+                trail_in_basis_points, expire_time_ms, open_lots, held_units, maker_fee_ppm, taker_fee_ppm,
+                created_at_ms)
         """,
-        *columns(rows, 20),
+        *columns(rows, 22),
     )

@@ -335,6 +335,26 @@ CORRUPTIONS: Final = {
         "UPDATE fills SET order_id = 5 WHERE market_id = 2 AND trade_id = 1 AND side = 1",
         "order 5: 0 lots filled for 0 units, its fills say 500",
     ),
+    "amendment that is settled already": (
+        rules.AMENDMENTS.name,
+        f"UPDATE amendments SET sequence = 5 WHERE market_id = {SPOT} AND quantity_lots > 0",
+        f"market {SPOT}, command 5: an amendment is under way",
+    ),
+    "amendment of nobody's order": (
+        rules.AMENDMENTS.name,
+        f"UPDATE amendments SET order_id = 5 WHERE market_id = {PERP} AND quantity_lots > 0",
+        "amends order 5, which is not its account's",
+    ),
+    "amendment that the balance does not hold": (
+        rules.HELD.name,
+        f"UPDATE amendments SET held_units = held_units + 1 WHERE market_id = {SPOT} AND quantity_lots > 0",
+        "the balance holds",
+    ),
+    "amendment that the row does not count": (
+        OPEN_SUMS,
+        f"DELETE FROM amendments WHERE market_id = {PERP}",
+        f"account {THIRD}, market {PERP}: buy_lots is",
+    ),
     "client id twice": (
         rules.CLIENT_IDS.name,
         f"DROP INDEX orders_one_by_client_id;UPDATE orders SET client_order_id = 'mine-1' WHERE {order_of(SPOT, 2)}",
@@ -367,18 +387,18 @@ CORRUPTIONS: Final = {
     ),
     "last command missing": (
         rules.LOG.name,
-        "DELETE FROM commands WHERE market_id = 1 AND sequence = 15",
-        "market 1: 15 commands are counted, the last in the log is 14",
+        "DELETE FROM commands WHERE market_id = 1 AND sequence = 17",
+        "market 1: 17 commands are counted, the last in the log is 16",
     ),
     "settled more than accepted": (
         rules.SETTLED.name,
         "UPDATE market_settlements SET last_settled_sequence = 40 WHERE market_id = 1",
-        "market 1 is settled up to 40 and accepted 15",
+        "market 1 is settled up to 40 and accepted 17",
     ),
     "market without counters": (
         rules.SETTLED.name,
         "DELETE FROM market_settlements WHERE market_id = 1",
-        "market 1 is settled up to nothing and accepted 15",
+        "market 1 is settled up to nothing and accepted 17",
     ),
     "log can not be played": (
         REPLAY,
@@ -432,8 +452,8 @@ CORRUPTIONS: Final = {
     "order that the log did not enter": (
         ENTERED,
         f"""INSERT INTO orders (order_id, account_id, market_id, sequence, side, type, time_in_force, quantity_lots,
-            price_ticks, status, reason, open_lots, created_at_ms, updated_at_ms)
-            VALUES (5, {BUYER}, {SPOT}, 6, 1, 1, 1, 10, 10, 5, 400, 0, 0, 0)""",
+            price_ticks, status, reason, open_lots, maker_fee_ppm, taker_fee_ppm, created_at_ms, updated_at_ms)
+            VALUES (5, {BUYER}, {SPOT}, 6, 1, 1, 1, 10, 10, 5, 400, 0, 0, 0, 0, 0)""",
         f"market {SPOT}: 14 orders are stored, the log entered 13",
     ),
     "open quantity differs from the engine": (
@@ -479,7 +499,7 @@ CORRUPTIONS: Final = {
     "snapshot beyond the log": (
         SNAPSHOTS,
         f"UPDATE snapshots SET sequence = 77 WHERE market_id = {SPOT}",
-        f"market {SPOT}: snapshot 77 is beyond the log, 14",
+        f"market {SPOT}: snapshot 77 is beyond the log, 16",
     ),
 }
 

@@ -106,8 +106,21 @@ GOOD: dict[str, dict[str, str]] = {
         "filled_lots": "4",
         "filled_notional_units": "400",
         "held_units": "600",
+        "maker_fee_ppm": "-100",
+        "taker_fee_ppm": "500",
         "created_at_ms": "5",
         "updated_at_ms": "5",
+    },
+    "amendments": {
+        "market_id": "1",
+        "sequence": "7",
+        "order_id": "7",
+        "account_id": USER,
+        "side": "1",
+        "quantity_lots": "20",
+        "extra_lots": "10",
+        "extra_notional_units": "1000",
+        "extra_fee_reserve_units": "1",
     },
     "commands": {
         "market_id": "1",
@@ -168,6 +181,7 @@ INSERT INTO accounts (account_id, user_id, created_at_ms) VALUES ({USER}, 1, 0),
 UPDATE market_sequences SET last_accepted_sequence = 2 WHERE market_id = 2;
 INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
 VALUES (2, 1, 1, {RECORD}, 0), (2, 2, 1, {RECORD}, 0);
+INSERT INTO amendments (market_id, sequence, order_id, account_id, side) VALUES (2, 7, 9, {USER}, 1);
 DELETE FROM market_sequences WHERE market_id = 3;
 DELETE FROM market_settlements WHERE market_id = 3;
 """
@@ -223,6 +237,8 @@ MORE_GOOD: list[tuple[str, Change]] = [
     ("orders", FILLED),
     ("orders", {"client_order_id": "NULL", "request_hash": "NULL"}),
     ("positions", {"position_lots": "0", "cost_units": "0"}),
+    ("positions", {"open_buy_lots": "0"}),
+    ("amendments", {"extra_lots": "0", "extra_notional_units": "0", "held_units": "5"}),
 ]
 
 # The rule, and a row that differs from the good one in just what the rule forbids.
@@ -330,9 +346,8 @@ WRONG: list[tuple[str, str, Change]] = [
     ("positions_cost_has_sign_of_position", "positions", {"cost_units": "300"}),
     ("positions_cost_has_sign_of_position", "positions", {"position_lots": "0"}),
     ("positions_open_not_negative", "positions", {"open_buy_lots": "-1", "open_buy_notional_units": "0"}),
-    ("positions_open_buys_agree", "positions", {"open_buy_lots": "0"}),
     ("positions_open_buys_agree", "positions", {"open_buy_notional_units": "0"}),
-    ("positions_open_sells_agree", "positions", {"open_sell_lots": "0"}),
+    ("positions_open_sells_agree", "positions", {"open_sell_notional_units": "1"}),
     ("positions_fee_reserve_range", "positions", {"fee_reserve_units": "-1"}),
     (
         "positions_fee_reserve_range",
@@ -345,6 +360,20 @@ WRONG: list[tuple[str, str, Change]] = [
         },
     ),
     ("positions_leverage_range", "positions", {"leverage": "0"}),
+    ("amendments_pkey", "amendments", {"market_id": "2"}),
+    ("amendments_market_id_fkey", "amendments", {"market_id": "99"}),
+    ("amendments_sequence_range", "amendments", {"sequence": "0"}),
+    ("amendments_side_known", "amendments", {"side": "3"}),
+    ("amendments_quantity_range", "amendments", {"quantity_lots": "-1"}),
+    ("amendments_price_range", "amendments", {"price_ticks": "1099511627776"}),
+    ("amendments_extra_range", "amendments", {"extra_lots": "-1"}),
+    ("amendments_extra_range", "amendments", {"extra_notional_units": "9"}),
+    ("amendments_extra_range", "amendments", {"extra_fee_reserve_units": "-1"}),
+    ("amendments_held_range", "amendments", {"held_units": "-1", "extra_lots": "0", "extra_notional_units": "0"}),
+    ("amendments_reserve_or_hold", "amendments", {"held_units": "1"}),
+    ("orders_fee_rates_range", "orders", {"maker_fee_ppm": "501"}),
+    ("orders_fee_rates_range", "orders", {"taker_fee_ppm": "1000001"}),
+    ("orders_fee_rates_range", "orders", {"maker_fee_ppm": "-1000001"}),
     ("market_sequences_market_id_fkey", "market_sequences", {"market_id": "99"}),
     ("market_sequences_start_at_zero", "market_sequences", {"last_accepted_sequence": "5"}),
     ("market_settlements_market_id_fkey", "market_settlements", {"market_id": "99"}),

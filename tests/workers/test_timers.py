@@ -21,8 +21,9 @@ async def add_order(
         await transaction.execute(
             """
             INSERT INTO orders (order_id, account_id, market_id, sequence, side, type, time_in_force, quantity_lots,
-                price_ticks, expire_time_ms, status, open_lots, created_at_ms, updated_at_ms)
-            VALUES ($1, 1, $2, 1, 1, 1, $3, 5, 100, $4, 2, 5, $5, $5)
+                price_ticks, expire_time_ms, status, open_lots, maker_fee_ppm, taker_fee_ppm, created_at_ms,
+                updated_at_ms)
+            VALUES ($1, 1, $2, 1, 1, 1, $3, 5, 100, $4, 2, 5, 0, 0, $5, $5)
             """,
             order_id,
             world.market.market_id,

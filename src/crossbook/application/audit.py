@@ -91,6 +91,8 @@ class LiveOrder:
     open_lots: int
     filled_lots: int
     held_units: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
 
 
 def needed_hold_units(order: LiveOrder, instrument: Instrument) -> int:
@@ -98,7 +100,7 @@ def needed_hold_units(order: LiveOrder, instrument: Instrument) -> int:
     if order.side is Side.SELL:
         asset, items, unit, fee_ppm = instrument.base.name, order.open_lots, instrument.base_units_per_lot, 0
     else:
-        fee_ppm = 0 if instrument.fee_asset is FeeAsset.RECEIVED else instrument.taker_fee_ppm
+        fee_ppm = 0 if instrument.fee_asset is FeeAsset.RECEIVED else order.taker_fee_ppm
         # An order by amount never rests: one that lives has spent nothing yet.
         items = order.budget or order.open_lots
         unit = instrument.units_per_tick_lot * (1 if order.budget else order.price_ticks)
@@ -110,8 +112,7 @@ def needed_hold_units(order: LiveOrder, instrument: Instrument) -> int:
 def hold_difference(order: LiveOrder, instrument: Instrument) -> str | None:
     """What is wrong with the hold of a live order; None when nothing is.
 
-    A spot order may hold more than it needs: an amount is held whole, and an amendment that asks for more
-    is held for before it is settled. An order of a perpetual holds nothing of its own.
+    A spot order may hold more than it needs: an amount is held whole. An order of a perpetual holds nothing of its own.
     """
     if instrument.kind is not InstrumentKind.SPOT:
         wrong = order.held_units != 0
@@ -151,9 +152,15 @@ class OpenOrders:
         else:
             sums.sell_lots += order.open_lots
             sums.sell_notional_units += notional
-        sums.fee_reserve_units += fee_reserve_units(
-            notional, instrument.maker_fee_ppm, instrument.taker_fee_ppm, order.post_only
-        )
+        sums.fee_reserve_units += fee_reserve_units(notional, order.maker_fee_ppm, order.taker_fee_ppm, order.post_only)
+
+    def add_amendments(self, account_id: int, market_id: int, set_aside: OpenSums) -> None:
+        """Count what an account's amendments under way set aside beside their orders."""
+        if set_aside == OpenSums():
+            return
+        sums = self.sums.setdefault((account_id, market_id), OpenSums())
+        for name, value in vars(set_aside).items():
+            setattr(sums, name, getattr(sums, name) + value)
 
     def compare(self, account_id: int, market_id: int, stored: OpenSums) -> str | None:
         """What differs between a stored row and the orders; None when nothing does. Each row is compared once."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from crossbook.application import validation
-from crossbook.application.admission import Admission, Books, Needs
+from crossbook.application.admission import Admission
+from crossbook.application.books import Books, Needs
 from crossbook.application.errors import OutcomeUnknown, Overloaded, StoreRefused
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import (
+    AmendRequest,
     CancelAllRequest,
     CancelRequest,
     NewOrder,
@@ -129,6 +131,15 @@ class Desk:
         cancelled: list[int] = await self._enqueue(CancelAllRequest(account_id, market_id))
         return cancelled
 
+    async def amend(self, request: AmendRequest) -> None:
+        """Log the amendment of an order; what it may need more is held from now on.
+
+        Raises OrderNotFound (also for another's order), OrderNotOpen, InvalidOrder, InsufficientMargin,
+        InsufficientFunds, Overloaded, and the store's errors. The engine may still refuse it: then the order stays
+        as it is.
+        """
+        await self._enqueue(request)
+
     async def system(self, request: SystemRequest) -> None:
         """Log commands of the venue itself."""
         await self._enqueue(request)
@@ -197,11 +208,13 @@ class Desk:
 def _needs(requests: Sequence[Request]) -> Needs:
     """What the decisions on these requests must know."""
     orders = [request for request in requests if isinstance(request, NewOrder)]
+    amendments = [request for request in requests if isinstance(request, AmendRequest)]
     return Needs(
-        sorted({order.account_id for order in orders}),
+        sorted({*(order.account_id for order in orders), *(request.account_id for request in amendments)}),
         [(order.account_id, order.client_order_id) for order in orders if order.client_order_id is not None],
         [request.order_id for request in requests if isinstance(request, CancelRequest)],
         [request.account_id for request in requests if isinstance(request, CancelAllRequest)],
+        sorted({request.order_id for request in amendments}),
     )
 
 
@@ -213,6 +226,9 @@ def _decide(admission: Admission, waiting: _Waiting) -> object:
             return admission.submit(request, waiting.order_id)
         if isinstance(request, CancelRequest):
             admission.cancel(request)
+            return None
+        if isinstance(request, AmendRequest):
+            admission.amend(request)
             return None
         if isinstance(request, CancelAllRequest):
             return admission.cancel_all(request)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from crossbook.application.admission import Balance, Books, PositionRow
+from crossbook.application.books import Balance, Books, PositionRow
 from crossbook.application.errors import InsufficientFunds, InvalidOrder
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import MISSING, dataclass, fields
+from typing import Final
 
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.lifecycle import OrderStatus
@@ -14,7 +15,8 @@ class NewOrder:
     """One order to enter. Fields as in `domain.commands.SubmitOrder`; `market_id` is the market's number.
 
     `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
-    worst price at which it may trade. `leverage` counts for perpetuals only.
+    worst price at which it may trade. `leverage` counts for perpetuals only. The fee rates, in parts per
+    million, are those of the market unless they are given; they hold for the order's whole life.
     """
 
     account_id: int
@@ -38,14 +40,26 @@ class NewOrder:
     trade_group: int = 0
     expire_time_ms: int = 0
     client_order_id: str | None = None
+    maker_fee_ppm: int | None = None
+    taker_fee_ppm: int | None = None
 
     def fingerprint(self) -> bytes:
-        """32 bytes that differ when anything of the order differs: tells a repeat from another order.
+        """32 bytes that differ when anything that was asked differs: tells a repeat from another order.
 
-        The protection price of a market order is left out: it follows from the book, which moves between repeats.
+        What may change between repeats is left out: fee rates, and the protection price of a market order, which
+        follows from the book. So is what was not asked, so that a field that comes later changes no fingerprint.
         """
-        asked = replace(self, price_ticks=0) if self.type is OrderType.MARKET else self
-        return hashlib.sha256(repr(astuple(asked)).encode()).digest()
+        left_out = _MAY_CHANGE | {"price_ticks"} if self.type is OrderType.MARKET else _MAY_CHANGE
+        asked = [
+            (name, int(value) if isinstance(value, int) else value)
+            for name, value in vars(self).items()
+            if name not in left_out and value != _DEFAULTS.get(name, MISSING)
+        ]
+        return hashlib.sha256(repr(asked).encode()).digest()
+
+
+_MAY_CHANGE: Final = frozenset({"maker_fee_ppm", "taker_fee_ppm"})
+_DEFAULTS: Final = {field.name: field.default for field in fields(NewOrder)}
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,17 @@ class CancelAllRequest:
 
 
 @dataclass(frozen=True)
+class AmendRequest:
+    """Change an order of an account. `quantity_lots` is the new total, executed part included; 0 leaves as is."""
+
+    account_id: int
+    order_id: int
+    quantity_lots: int = 0
+    price_ticks: int = 0
+    trigger_price_ticks: int = 0
+
+
+@dataclass(frozen=True)
 class SystemRequest:
     """Commands of the venue itself for one market. Each is made from its sequence and time."""
 
@@ -84,4 +109,4 @@ class SystemRequest:
     makers: tuple[Callable[[int, int], SingleCommand], ...]
 
 
-Request = NewOrder | CancelRequest | CancelAllRequest | SystemRequest
+Request = NewOrder | AmendRequest | CancelRequest | CancelAllRequest | SystemRequest

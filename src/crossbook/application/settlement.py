@@ -14,18 +14,21 @@ same input gives the same output. Each kind of event does this:
     StateChanged                   the market's status
     all others                     nothing
 
+Whatever came of an amendment: what it had set aside beside its order is free again.
+
 What the events say is compared with the rows wherever both know it. An order without a row, an order
 that has ended, a quantity that differs: each raises SettlementFault, because a market must rather stop
 than continue wrong.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from crossbook.application.settlement_money import money_of
 from crossbook.application.settlement_rows import (
     LAST_LIVE,
     PENDING,
+    AmendmentRow,
     BalanceRow,
     CommandEvents,
     MarketTerms,
@@ -70,6 +73,8 @@ TRADE: Final = int(LedgerType.TRADE)
 BY_AMOUNT: Final = -1
 """What a trade says is left open of an order by amount."""
 
+NO_AMENDMENTS: Final[Mapping[int, AmendmentRow]] = {}
+
 _OF_ONE_ORDER: Final = frozenset(
     (
         OrderAccepted,
@@ -94,9 +99,23 @@ def orders_named(events: Iterable[Event]) -> list[int]:
         elif isinstance(event, Trade | TradePrevented):
             ids.add(event.maker_order_id)
             ids.add(event.taker_order_id)
-        elif isinstance(event, CommandRejected) and event.command is CommandKind.SUBMIT:
-            ids.add(event.order_id)
+        elif isinstance(event, CommandRejected) and event.command in (CommandKind.SUBMIT, CommandKind.AMEND):
+            ids.add(event.order_id)  # of an amendment: its owner's position is needed, even if it has ended
     return sorted(ids)
+
+
+def amendments_named(events: Iterable[Event]) -> list[int]:
+    """The sequences of the commands that were amendments, rising."""
+    return [event.sequence for event in events if _ends_amendment(event)]
+
+
+def _ends_amendment(event: Event) -> bool:
+    """Whether this is what came of an amendment: each gives exactly one such event."""
+    if isinstance(event, OrderAmended):
+        return True
+    if isinstance(event, CommandRejected):
+        return event.command is CommandKind.AMEND
+    return isinstance(event, OrderCancelled) and event.reason is Reason.AMENDED_BELOW_FILLED
 
 
 def settle(
@@ -104,14 +123,16 @@ def settle(
     commands: Sequence[CommandEvents],
     orders: dict[int, OrderRow],
     positions: dict[int, PositionRow],
+    amendments: Mapping[int, AmendmentRow] = NO_AMENDMENTS,
 ) -> Settlement:
     """Settle the events of `commands`, which follow each other in the market's log.
 
     `orders` holds the stored rows of `orders_named`, by id; `positions`, for a perpetual, the rows of
-    their accounts. Both are used up: they show the new state afterwards. Raises SettlementFault when the
+    their accounts. Both are used up: they show the new state afterwards. `amendments` are those of
+    `amendments_named` that set something aside, by sequence. Raises SettlementFault when the
     events do not fit the rows, UnknownOrder when there is no row, ValueError for a market of swaps.
     """
-    batch = _Batch(terms, orders, positions)
+    batch = _Batch(terms, orders, positions, amendments)
     for command in commands:
         batch.settle(command)
     return batch.result()
@@ -120,17 +141,20 @@ def settle(
 class _Batch:
     """One batch at work: the rows as they are by now, and what is to be written so far."""
 
-    def __init__(self, terms: MarketTerms, orders: dict[int, OrderRow], positions: dict[int, PositionRow]) -> None:
+    def __init__(
+        self,
+        terms: MarketTerms,
+        orders: dict[int, OrderRow],
+        positions: dict[int, PositionRow],
+        amendments: Mapping[int, AmendmentRow],
+    ) -> None:
         instrument = terms.instrument
         self._market_id = terms.market_id
         self._orders = orders
         self._positions = positions
+        self._amendments = amendments
         self._money = money_of(terms, positions)
         self._unit = instrument.units_per_tick_lot
-        self._maker_ppm = instrument.maker_fee_ppm
-        self._taker_ppm = instrument.taker_fee_ppm
-        # A rebate is paid from the taker's fee of the same trade; in an auction nobody takes.
-        self._auction_ppm = max(0, instrument.maker_fee_ppm)
         self._asset_ids = {instrument.base.name: terms.base_asset_id, instrument.quote.name: terms.quote_asset_id}
         self._totals: dict[tuple[int, int], int] = {}
         self._written = Settlement()
@@ -164,6 +188,10 @@ class _Batch:
                 raise
             except CrossbookError as error:
                 raise self._fault(event, str(error)) from error
+        amendment = self._amendments.get(command.sequence)
+        if amendment is not None:
+            self._money.release(amendment)
+            self._written.amendments.append(command.sequence)
 
     def result(self) -> Settlement:
         """Everything to write."""
@@ -196,10 +224,10 @@ class _Batch:
         price_ticks, quantity_lots = event.price_ticks, event.quantity_lots
         if maker.side == taker.side:
             raise self._fault(event, "both sides of a trade are the same")
-        maker_ppm, taker_ppm, taker_role = self._maker_ppm, self._taker_ppm, TAKER
-        if event.auction:
-            maker_ppm = taker_ppm = self._auction_ppm
-            taker_role = MAKER
+        # A rebate is paid from the taker's fee of the same trade; in an auction nobody takes.
+        taker_role = MAKER if event.auction else TAKER
+        taker_ppm = max(0, taker.maker_fee_ppm) if event.auction else taker.taker_fee_ppm
+        maker_ppm = max(0 if event.auction else -taker_ppm, maker.maker_fee_ppm)
         journal, of_maker, of_taker = self._money.trade(maker, taker, price_ticks, quantity_lots, maker_ppm, taker_ppm)
         notional_units = price_ticks * quantity_lots * self._unit
         self._record(event, journal)

@@ -8,7 +8,7 @@ hold on every order. Both give the same answers to the same four questions, so t
 from dataclasses import replace
 from typing import Final, Protocol
 
-from crossbook.application.settlement_rows import MarketTerms, OrderRow, PositionRow
+from crossbook.application.settlement_rows import AmendmentRow, MarketTerms, OrderRow, PositionRow
 from crossbook.domain import holds, ledger, positions
 from crossbook.domain.accounts import clearing_account
 from crossbook.domain.errors import CrossbookError
@@ -47,6 +47,9 @@ class Money(Protocol):
     def end(self, order: OrderRow) -> None:
         """The order has ended: nothing of it is open, and nothing held."""
 
+    def release(self, amendment: AmendmentRow) -> None:
+        """An amendment is no longer under way: what it set aside beside its order is free."""
+
 
 def _take_off(order: OrderRow, quantity_lots: int, price_ticks: int) -> None:
     """So much less of the order may still trade."""
@@ -67,8 +70,6 @@ class PerpetualMoney:
         self.held: dict[tuple[int, int], int] = {}
         self._rows = rows
         self._unit = terms.instrument.units_per_tick_lot
-        self._maker_ppm = terms.instrument.maker_fee_ppm
-        self._taker_ppm = terms.instrument.taker_fee_ppm
         self._quote = terms.instrument.quote.name
         self._clearing = clearing_account(terms.market_id)
 
@@ -97,8 +98,18 @@ class PerpetualMoney:
         if open_lots:
             self._recount(order, open_lots, order.price_ticks)
 
+    def release(self, amendment: AmendmentRow) -> None:
+        row = self._row(amendment.account_id)
+        if amendment.side == BUY:
+            row.buy_lots -= amendment.lots
+            row.buy_notional_units -= amendment.notional_units
+        else:
+            row.sell_lots -= amendment.lots
+            row.sell_notional_units -= amendment.notional_units
+        row.fee_reserve_units -= amendment.fee_reserve_units
+
     def _fill(self, order: OrderRow, price_ticks: int, quantity_lots: int, fee: int) -> TradeSide:
-        row = self._row(order)
+        row = self._row(order.account_id)
         row.position, realised = positions.apply_fill(
             row.position, SIDES[order.side], quantity_lots, price_ticks, self._unit
         )
@@ -111,7 +122,7 @@ class PerpetualMoney:
             return
         before = before_lots * before_ticks * self._unit
         after = order.open_lots * order.price_ticks * self._unit
-        row = self._row(order)
+        row = self._row(order.account_id)
         if order.side == BUY:
             row.buy_lots += order.open_lots - before_lots
             row.buy_notional_units += after - before
@@ -120,14 +131,14 @@ class PerpetualMoney:
             row.sell_notional_units += after - before
         row.fee_reserve_units += self._reserve(order, after) - self._reserve(order, before)
 
-    def _row(self, order: OrderRow) -> PositionRow:
-        row = self._rows.get(order.account_id)
+    def _row(self, account_id: int) -> PositionRow:
+        row = self._rows.get(account_id)
         if row is None:
-            raise MissingPosition(f"account {order.account_id} has no row of positions")
+            raise MissingPosition(f"account {account_id} has no row of positions")
         return row
 
     def _reserve(self, order: OrderRow, notional_units: int) -> int:
-        return fee_reserve_units(notional_units, self._maker_ppm, self._taker_ppm, order.post_only)
+        return fee_reserve_units(notional_units, order.maker_fee_ppm, order.taker_fee_ppm, order.post_only)
 
 
 class SpotMoney:
@@ -138,7 +149,7 @@ class SpotMoney:
         self._instrument = terms.instrument
         self._base_asset_id = terms.base_asset_id
         self._quote_asset_id = terms.quote_asset_id
-        self._held_fee_ppm = 0 if terms.instrument.fee_asset is FeeAsset.RECEIVED else terms.instrument.taker_fee_ppm
+        self._holds_fees = terms.instrument.fee_asset is not FeeAsset.RECEIVED
         self._holds: dict[int, SpotHold] = {}
 
     def trade(
@@ -165,18 +176,21 @@ class SpotMoney:
         self._keep(order, hold)
 
     def amend(self, order: OrderRow, open_lots: int, price_ticks: int) -> None:
-        """Lower: what is no longer needed is free. Higher: what was held in advance is used first."""
+        """What the order needs more was held in advance beside it, and is released with the amendment."""
         before = self._hold(order)
         order.open_lots, order.price_ticks = open_lots, price_ticks
         after = replace(before, open_items=open_lots, units_per_item=self._units_per_item(order))
         added = after.needed_units - before.needed_units
-        held = before.held_units + added if added < 0 else max(before.held_units, after.needed_units)
-        self._keep(order, replace(after, held_units=held))
+        self._keep(order, replace(after, held_units=before.held_units + added))
 
     def end(self, order: OrderRow) -> None:
         hold, _ = self._hold(order).end()
         order.open_lots = order.budget_left = 0
         self._keep(order, hold)
+
+    def release(self, amendment: AmendmentRow) -> None:
+        key = (amendment.account_id, self._quote_asset_id if amendment.side == BUY else self._base_asset_id)
+        self.held[key] = self.held.get(key, 0) - amendment.held_units
 
     def _fill(self, order: OrderRow, price_ticks: int, quantity_lots: int, fee_ppm: int) -> TradeSide:
         hold, outcome = holds.apply_fill(self._hold(order), self._instrument, price_ticks, quantity_lots, fee_ppm)
@@ -194,7 +208,8 @@ class SpotMoney:
         is_by_amount = order.budget > 0
         items = order.budget_left if is_by_amount else order.open_lots
         asset, unit = self._instrument.quote.name, self._units_per_item(order)
-        return SpotHold(Side.BUY, asset, order.held_units, items, unit, self._held_fee_ppm, is_by_amount)
+        fee_ppm = order.taker_fee_ppm if self._holds_fees else 0
+        return SpotHold(Side.BUY, asset, order.held_units, items, unit, fee_ppm, is_by_amount)
 
     def _sell_hold(self, order: OrderRow) -> SpotHold:
         """By amount, too, a sell holds lots: those that it may come to sell."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event
@@ -67,6 +67,7 @@ class OrderRow:
         "budget_left",
         "filled_lots",
         "held_units",
+        "maker_fee_ppm",
         "open_lots",
         "order_id",
         "post_only",
@@ -77,6 +78,7 @@ class OrderRow:
         "reduce_only",
         "side",
         "status",
+        "taker_fee_ppm",
         "touched_at_ms",
         "traded_units",
         "trigger_price_ticks",
@@ -98,6 +100,8 @@ class OrderRow:
         open_lots: int,
         filled_lots: int,
         held_units: int,
+        maker_fee_ppm: int,
+        taker_fee_ppm: int,
     ) -> None:
         self.order_id = order_id
         self.account_id = account_id
@@ -116,8 +120,22 @@ class OrderRow:
         self.filled_lots = filled_lots
         self.held_units = held_units
         self.read_held_units = held_units
+        self.maker_fee_ppm = maker_fee_ppm
+        self.taker_fee_ppm = taker_fee_ppm
         self.traded_units = 0
         self.touched_at_ms = -1
+
+
+class AmendmentRow(NamedTuple):
+    """What an amendment under way set aside: in its account's row of a perpetual, or of a spot balance."""
+
+    sequence: int
+    account_id: int
+    side: int
+    lots: int
+    notional_units: int
+    fee_reserve_units: int
+    held_units: int
 
 
 class PositionRow:
@@ -175,4 +193,5 @@ class Settlement:
     balances: list[BalanceRow] = field(default_factory=list)
     positions: list[PositionChange] = field(default_factory=list)
     orders: list[OrderChange] = field(default_factory=list)
+    amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
     status: MarketState | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from crossbook.application.admission import Books
+from crossbook.application.books import Books
 from crossbook.application.errors import ApplicationError, InsufficientFunds, InvalidOrder
 from crossbook.domain.ledger import Journal
 from crossbook.domain.transfers import CustodyNews, Payment, TransferPlatform, TransferStatus, status_after

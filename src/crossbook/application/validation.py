@@ -4,8 +4,10 @@ The engine checks the same rules again, for it trusts nobody; here they are foun
 stored, and the answer names the field, the rule and the nearest valid value.
 """
 
+from crossbook.application.books import AmendableOrder
 from crossbook.application.errors import InvalidOrder
-from crossbook.application.requests import NewOrder
+from crossbook.application.requests import AmendRequest, NewOrder
+from crossbook.domain.amendments import Terms
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.money import InvalidValue
 from crossbook.domain.orders import (
@@ -38,6 +40,28 @@ def check(order: NewOrder, instrument: Instrument, now_ms: int) -> None:
         _require(not order.reduce_only, "reduceOnly", "is for perpetuals only", "false")
 
 
+def check_amendment(request: AmendRequest, order: AmendableOrder, instrument: Instrument) -> None:
+    """Raise InvalidOrder for the first field of an amendment that breaks a rule, given the order as it is settled.
+
+    A total at or below what has traded is none: it ends the order.
+    """
+    asked = Terms(request.quantity_lots, request.price_ticks)
+    given = asked.total_lots or asked.price_ticks or request.trigger_price_ticks
+    _require(bool(given), "quantity", "or a price or a trigger price must be given")
+    _require(order.type is not OrderType.MARKET, "orderId", "names a MARKET order, which never rests")
+    if asked.total_lots:
+        _check_quantity(asked.total_lots, instrument)
+    _check_price_range(asked.price_ticks, instrument)
+    after = order.terms.amended_by(asked)
+    if after.price_ticks and not order.reduce_only:
+        _instrument_rule(lambda: instrument.check_order_size(after.price_ticks, after.total_lots))
+    if request.trigger_price_ticks:
+        follows = order.type is OrderType.TRAILING_STOP
+        _require(not follows, "triggerPrice", "follows the market for a trailing stop")
+        _require(order.type in TRIGGERED_TYPES, "triggerPrice", "is for stop and take-profit orders only")
+        _require(0 < request.trigger_price_ticks <= MAX_PRICE_TICKS, "triggerPrice", "is out of range")
+
+
 def _require(holds: bool, field: str, rule: str, nearest: str | None = None) -> None:
     if not holds:
         raise InvalidOrder(field, rule, nearest)
@@ -57,21 +81,27 @@ def _check_size(order: NewOrder, instrument: Instrument) -> None:
         _require(0 < order.budget <= MAX_BUDGET, "budget", "is out of range")
         _require(order.quantity_lots == 0, "quantity", "must be absent when an amount is given")
         return
+    _check_quantity(order.quantity_lots, instrument)
+
+
+def _check_quantity(quantity_lots: int, instrument: Instrument) -> None:
     least = instrument.min_quantity_lots
-    nearest = instrument.quantity_text(min(max(order.quantity_lots, least), MAX_QUANTITY_LOTS))
+    nearest = instrument.quantity_text(min(max(quantity_lots, least), MAX_QUANTITY_LOTS))
     rule = f"must be from {instrument.quantity_text(least)} to {instrument.quantity_text(MAX_QUANTITY_LOTS)}"
-    _require(least <= order.quantity_lots <= MAX_QUANTITY_LOTS, "quantity", rule, nearest)
+    _require(least <= quantity_lots <= MAX_QUANTITY_LOTS, "quantity", rule, nearest)
 
 
 def _check_price(order: NewOrder, instrument: Instrument) -> None:
     if order.type in LIMIT_TYPES:
         _require(order.price_ticks != 0, "price", f"is needed for a {order.type.name} order")
-    in_range = 0 <= order.price_ticks <= MAX_PRICE_TICKS
-    _require(
-        in_range, "price", "is out of range", instrument.price_text(min(max(order.price_ticks, 1), MAX_PRICE_TICKS))
-    )
+    _check_price_range(order.price_ticks, instrument)
     if order.price_ticks and not order.budget and not order.reduce_only:
         _instrument_rule(lambda: instrument.check_order_size(order.price_ticks, order.quantity_lots))
+
+
+def _check_price_range(price_ticks: int, instrument: Instrument) -> None:
+    nearest = instrument.price_text(min(max(price_ticks, 1), MAX_PRICE_TICKS))
+    _require(0 <= price_ticks <= MAX_PRICE_TICKS, "price", "is out of range", nearest)
 
 
 def _check_time_in_force(order: NewOrder, now_ms: int) -> None:

@@ -41,6 +41,9 @@ class CommandKind(IntEnum):
     ADVANCE_TIME = 8
     SET_POSITION = 9
     CONFIGURE = 10
+    APPLY_FUNDING = 11
+    FORCE_TRADE = 12
+    SETTLE_POSITIONS = 13
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,45 @@ class ConfigureMarket:
     max_trailing_orders: int = 1000
 
 
+@dataclass(frozen=True)
+class ApplyFunding:
+    """The funding of one period falls due at this place in the log: whoever holds a position here pays or receives.
+
+    `rate_ppb` is the signed rate in parts per billion, positive when longs pay; `index_price_ticks` is the
+    price it is taken of. The book does not change.
+    """
+
+    sequence: int
+    time_ms: int
+    period_start_ms: int
+    rate_ppb: int
+    index_price_ticks: int
+
+
+@dataclass(frozen=True)
+class ForceTrade:
+    """Close a short against a long at a stated price, outside the book, as auto-deleveraging does.
+
+    The quantity is trimmed to what reduces both positions.
+    """
+
+    sequence: int
+    time_ms: int
+    buyer_account_id: int
+    seller_account_id: int
+    price_ticks: int
+    quantity_lots: int
+
+
+@dataclass(frozen=True)
+class SettlePositions:
+    """Close every position of a market in SETTLEMENT_ONLY at one price."""
+
+    sequence: int
+    time_ms: int
+    price_ticks: int
+
+
 SingleCommand = (
     SubmitOrder
     | CancelOrder
@@ -191,6 +233,9 @@ SingleCommand = (
     | AdvanceTime
     | SetPosition
     | ConfigureMarket
+    | ApplyFunding
+    | ForceTrade
+    | SettlePositions
 )
 
 
@@ -222,6 +267,9 @@ COMMAND_TYPES: Final = (
     AdvanceTime,
     SetPosition,
     ConfigureMarket,
+    ApplyFunding,
+    ForceTrade,
+    SettlePositions,
     Batch,
 )
 """Every command class."""

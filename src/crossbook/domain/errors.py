@@ -42,6 +42,8 @@ class Reason(IntEnum):
     POSITION_LIMIT = 334
     BOOK_FULL = 335
     POST_ONLY_WOULD_TAKE = 336
+    NOTHING_TO_REDUCE = 340
+    MARKET_NOT_SETTLING = 341
 
     # 400 to 499, the matching engine ends an order, or part of it, that it had accepted.
     USER_REQUEST = 400

@@ -594,6 +594,87 @@ class MarketConfigured:
         self.max_trailing_orders = max_trailing_orders
 
 
+@dataclass(frozen=True, init=False)
+class FundingApplied:
+    """The funding of one period fell due: every position open at this event pays or receives.
+
+    `rate_ppb` is signed, in parts per billion of the value at the index price; positive, longs pay.
+    """
+
+    sequence: int
+    index: int
+    period_start_ms: int
+    rate_ppb: int
+    index_price_ticks: int
+
+    def __init__(
+        self,
+        sequence: int,
+        index: int,
+        period_start_ms: int,
+        rate_ppb: int,
+        index_price_ticks: int,
+    ) -> None:
+        self.sequence = sequence
+        self.index = index
+        self.period_start_ms = period_start_ms
+        self.rate_ppb = rate_ppb
+        self.index_price_ticks = index_price_ticks
+
+
+@dataclass(frozen=True, init=False)
+class ForcedTrade:
+    """A short and a long were closed against each other outside the book; `trade_id` counts with those of trades."""
+
+    sequence: int
+    index: int
+    trade_id: int
+    buyer_account_id: int
+    seller_account_id: int
+    price_ticks: int
+    quantity_lots: int
+
+    def __init__(
+        self,
+        sequence: int,
+        index: int,
+        trade_id: int,
+        buyer_account_id: int,
+        seller_account_id: int,
+        price_ticks: int,
+        quantity_lots: int,
+    ) -> None:
+        self.sequence = sequence
+        self.index = index
+        self.trade_id = trade_id
+        self.buyer_account_id = buyer_account_id
+        self.seller_account_id = seller_account_id
+        self.price_ticks = price_ticks
+        self.quantity_lots = quantity_lots
+
+
+@dataclass(frozen=True, init=False)
+class PositionsSettled:
+    """Every position was closed at this price; `positions` is how many there were."""
+
+    sequence: int
+    index: int
+    price_ticks: int
+    positions: int
+
+    def __init__(
+        self,
+        sequence: int,
+        index: int,
+        price_ticks: int,
+        positions: int,
+    ) -> None:
+        self.sequence = sequence
+        self.index = index
+        self.price_ticks = price_ticks
+        self.positions = positions
+
+
 Event = (
     OrderAccepted
     | CommandRejected
@@ -612,6 +693,9 @@ Event = (
     | PricesUpdated
     | PositionSet
     | MarketConfigured
+    | FundingApplied
+    | ForcedTrade
+    | PositionsSettled
 )
 
 EVENT_TYPES: Final = (
@@ -632,6 +716,9 @@ EVENT_TYPES: Final = (
     PricesUpdated,
     PositionSet,
     MarketConfigured,
+    FundingApplied,
+    ForcedTrade,
+    PositionsSettled,
 )
 """Every event class; its place, from 1, is its number in records."""
 

@@ -12,6 +12,7 @@ more than it holds.
 
 from dataclasses import dataclass, replace
 
+from crossbook.domain.amendments import Growth
 from crossbook.domain.fees import fee_units
 from crossbook.domain.instruments import FeeAsset, Instrument
 from crossbook.domain.money import MILLION, InvalidValue
@@ -129,6 +130,18 @@ def hold_for_amount(instrument: Instrument, amount_units: int, taker_fee_ppm: in
         least = unit + fee_units(unit, fee_ppm)
         raise InvalidHold("amount", "must pay for one lot at one tick", instrument.quote.scale.format(least))
     return SpotHold(Side.BUY, instrument.quote.name, amount_units, budget, unit, fee_ppm, is_by_amount=True)
+
+
+def held_for_growth(instrument: Instrument, side: Side, more: Growth, taker_fee_ppm: int) -> int:
+    """What covers the growth of an order beside the order's own hold: quote of a buy, with its fee; base of a sell.
+
+    An order that holds for a value of `v`, and this for a growth of `g`, hold for a value of `v + g` together,
+    or a unit more, since both fees are rounded up.
+    """
+    if side is Side.SELL:
+        return more.lots * instrument.base_units_per_lot
+    value = more.tick_lots * instrument.units_per_tick_lot
+    return value + fee_units(value, _held_fee(instrument, taker_fee_ppm))
 
 
 def apply_fill(

@@ -20,6 +20,8 @@ MAX_ID: Final = (1 << 62) - 1
 """Largest order, account or trade group id; ids start at 1."""
 MAX_TIME_MS: Final = (1 << 53) - 1
 """Largest time, in milliseconds since the epoch."""
+MAX_FUNDING_PPB: Final = 1_000_000_000
+"""The largest funding rate of one period, in parts per billion: all of a position's value."""
 MAX_BASIS_POINTS: Final = 10_000
 DAY_MS: Final = 86_400_000
 

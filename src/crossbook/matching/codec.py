@@ -6,15 +6,18 @@ from typing import Final
 from crossbook.domain.commands import (
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     CommandKind,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -24,6 +27,8 @@ from crossbook.domain.events import (
     AuctionUncrossed,
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     MarketConfigured,
     OrderAccepted,
     OrderAmended,
@@ -35,6 +40,7 @@ from crossbook.domain.events import (
     OrdersCancelled,
     OrderTriggered,
     PositionSet,
+    PositionsSettled,
     PricesUpdated,
     StateChanged,
     Trade,
@@ -56,6 +62,7 @@ from crossbook.matching.layout import (
     ADVANCE_TIME,
     AMEND,
     AMENDED,
+    APPLY_FUNDING,
     BAND_BASIS_POINTS,
     BAND_REFERENCE,
     BUDGET,
@@ -76,6 +83,9 @@ from crossbook.matching.layout import (
     EXPIRE_MS,
     EXPIRED,
     EXTENDED,
+    FORCE_TRADE,
+    FORCED_TRADE,
+    FUNDING_APPLIED,
     INDEX_PRICE,
     KIND_MASK,
     MARK_PRICE,
@@ -85,13 +95,16 @@ from crossbook.matching.layout import (
     OCO_ORDER_ID,
     ORDER_ID,
     ORDERS_CANCELLED,
+    PERIOD_START_MS,
     POSITION,
     POSITION_SET,
+    POSITIONS_SETTLED,
     POST_ONLY,
     PREVENTED,
     PRICE,
     PRICES_UPDATED,
     QUANTITY,
+    RATE_PPB,
     REDUCE,
     REDUCE_ONLY,
     REDUCED,
@@ -99,9 +112,11 @@ from crossbook.matching.layout import (
     REJECTED,
     REPLENISHED,
     RESTED,
+    SELLER_ACCOUNT_ID,
     SEQUENCE,
     SET_POSITION,
     SET_STATE,
+    SETTLE_POSITIONS,
     SIDE_MASK,
     SOURCE_MASK,
     SOURCE_SHIFT,
@@ -242,6 +257,26 @@ def _fill_operator(words: vec[i64], at: i64, command: SingleCommand) -> None:
         words[at + MAX_ICEBERG_PARTS] = command.max_iceberg_parts
         words[at + MAX_TRAILING_ORDERS] = command.max_trailing_orders
     else:
+        _fill_positions(words, at, command)
+
+
+def _fill_positions(words: vec[i64], at: i64, command: SingleCommand) -> None:
+    """Write one command about positions rather than orders; sequence and time are written."""
+    if isinstance(command, ApplyFunding):
+        words[at] = APPLY_FUNDING
+        words[at + PERIOD_START_MS] = command.period_start_ms
+        words[at + RATE_PPB] = command.rate_ppb
+        words[at + INDEX_PRICE] = command.index_price_ticks
+    elif isinstance(command, ForceTrade):
+        words[at] = FORCE_TRADE
+        words[at + ACCOUNT_ID] = command.buyer_account_id
+        words[at + SELLER_ACCOUNT_ID] = command.seller_account_id
+        words[at + QUANTITY] = command.quantity_lots
+        words[at + PRICE] = command.price_ticks
+    elif isinstance(command, SettlePositions):
+        words[at] = SETTLE_POSITIONS
+        words[at + PRICE] = command.price_ticks
+    else:
         raise TypeError("no command")
 
 
@@ -373,4 +408,12 @@ def _decode_market_event(words: vec[i64], at: i64) -> Event:
         return PricesUpdated(sequence, index, a, b)
     if kind == POSITION_SET:
         return PositionSet(sequence, index, a, b)
-    return MarketConfigured(sequence, index, a, b, BAND_REFERENCES[small], c, words[at + 6], words[at + 7])
+    if kind == FUNDING_APPLIED:
+        return FundingApplied(sequence, index, a, b, c)
+    d = words[at + 6]
+    e = words[at + 7]
+    if kind == FORCED_TRADE:
+        return ForcedTrade(sequence, index, a, b, c, d, e)
+    if kind == POSITIONS_SETTLED:
+        return PositionsSettled(sequence, index, a, b)
+    return MarketConfigured(sequence, index, a, b, BAND_REFERENCES[small], c, d, e)

@@ -11,6 +11,7 @@ from crossbook.domain.errors import MalformedCommand, SequenceError
 from crossbook.domain.events import Event
 from crossbook.domain.orders import (
     MAX_BASIS_POINTS,
+    MAX_FUNDING_PPB,
     MAX_ID,
     MAX_POSITION_LOTS,
     MAX_PRICE_TICKS,
@@ -18,7 +19,7 @@ from crossbook.domain.orders import (
     MarketState,
     Side,
 )
-from crossbook.matching import auction, changing, restoring, snapshot
+from crossbook.matching import auction, changing, restoring, settling, snapshot
 from crossbook.matching.book import (
     ACCOUNT_SHIFT,
     ASKS,
@@ -31,7 +32,6 @@ from crossbook.matching.book import (
     LEVEL_PRICE,
     OPEN,
     OWNER,
-    REDUCERS,
     TERMS,
     TOTAL,
     TRIGGER,
@@ -51,6 +51,7 @@ from crossbook.matching.layout import (
     ACCOUNT_ID,
     ADVANCE_TIME,
     AMEND,
+    APPLY_FUNDING,
     BAND_BASIS_POINTS,
     BAND_REFERENCE,
     CANCEL,
@@ -63,6 +64,7 @@ from crossbook.matching.layout import (
     EVENT_SMALL2_SHIFT,
     EVENT_SMALL_SHIFT,
     EXTENDED,
+    FORCE_TRADE,
     HEAD_MASK,
     INDEX_PRICE,
     KIND_MASK,
@@ -71,14 +73,17 @@ from crossbook.matching.layout import (
     MAX_OPEN_ORDERS,
     MAX_TRAILING_ORDERS,
     ORDER_ID,
+    PERIOD_START_MS,
     POSITION,
-    POSITION_SET,
     PRICES_UPDATED,
+    RATE_PPB,
     REDUCE,
     REFERENCE_PRICE,
+    SELLER_ACCOUNT_ID,
     SEQUENCE,
     SET_POSITION,
     SET_STATE,
+    SETTLE_POSITIONS,
     SIDE_MASK,
     STATE,
     STATE_CHANGED,
@@ -196,8 +201,8 @@ class Engine:
     def _dispatch(self, words: vec[i64], at: i64, head: i64) -> None:
         market = self.market
         kind = head & KIND_MASK
-        if head & ~HEAD_MASK != 0 or kind == UNKNOWN or kind > CONFIGURE:
-            ident = kind if kind <= CONFIGURE else UNKNOWN
+        if head & ~HEAD_MASK != 0 or kind == UNKNOWN or kind > SETTLE_POSITIONS:
+            ident = kind if kind <= SETTLE_POSITIONS else UNKNOWN
             market.out.rejected(ident, 0, 0, MALFORMED_COMMAND)
         elif kind == SUBMIT:
             submit(market, words, at, head)
@@ -324,9 +329,15 @@ def _operate(market: Market, words: vec[i64], at: i64, head: i64, kind: i64) -> 
     elif kind == ADVANCE_TIME:
         _expire_due(market)
     elif kind == SET_POSITION:
-        _set_position(market, words[at + ACCOUNT_ID], words[at + POSITION])
-    else:
+        settling.set_position(market, words, at)
+    elif kind == CONFIGURE:
         _configure(market, words, at)
+    elif kind == APPLY_FUNDING:
+        settling.apply_funding(market, words, at)
+    elif kind == FORCE_TRADE:
+        settling.force_trade(market, words, at)
+    else:
+        settling.settle_positions(market, words, at)
 
 
 def _account_named(words: vec[i64], at: i64, kind: i64) -> i64:
@@ -341,9 +352,8 @@ def _fits(words: vec[i64], at: i64, kind: i64) -> bool:
     if kind == UPDATE_PRICES:
         return _is_price(words, at, MARK_PRICE) and _is_price(words, at, INDEX_PRICE)
     if kind == SET_POSITION:
-        account = words[at + ACCOUNT_ID]
         position = words[at + POSITION]
-        if account < 1 or account > MAX_ID:
+        if not _is_account(words, at, ACCOUNT_ID):
             return False
         return position <= MAX_POSITION_LOTS and position >= -MAX_POSITION_LOTS
     if kind == CONFIGURE:
@@ -356,7 +366,20 @@ def _fits(words: vec[i64], at: i64, kind: i64) -> bool:
         if parts < 0 or parts > MOST_PARTS or trailing < 0 or trailing > MOST_PARTS:
             return False
         return _is_price(words, at, REFERENCE_PRICE) and _is_price(words, at, MAX_OPEN_ORDERS)
+    if kind == APPLY_FUNDING:
+        period = words[at + PERIOD_START_MS]
+        rate = words[at + RATE_PPB]
+        if period < 0 or period > MAX_TIME_MS or rate > MAX_FUNDING_PPB or rate < -MAX_FUNDING_PPB:
+            return False
+        return words[at + INDEX_PRICE] != 0 and _is_price(words, at, INDEX_PRICE)
+    if kind == FORCE_TRADE:
+        return _is_account(words, at, ACCOUNT_ID) and _is_account(words, at, SELLER_ACCOUNT_ID)
     return True
+
+
+def _is_account(words: vec[i64], at: i64, word: i64) -> bool:
+    value = words[at + word]
+    return value >= 1 and value <= MAX_ID
 
 
 def _is_price(words: vec[i64], at: i64, word: i64) -> bool:
@@ -404,17 +427,6 @@ def _expire_due(market: Market) -> None:
     while level != 0 and book.levels[level + LEVEL_PRICE] <= market.now_ms:
         expire(market, book.extras[book.levels[level + FIRST_ORDER] + OWNER], TIME_EXPIRED)
         level = book.expiries.best
-
-
-def _set_position(market: Market, account_id: i64, position: i64) -> None:
-    book = market.book
-    account = book.account(account_id)
-    changed = book.accounts[account + ACCOUNT_POSITION] != position
-    book.accounts[account + ACCOUNT_POSITION] = position
-    market.out.event(POSITION_SET, account_id, position, 0, 0, 0, 0, 0, 0, 0)
-    if changed and book.accounts[account + REDUCERS] != 0:
-        market.touch(account)
-    work_off(market)
 
 
 def _configure(market: Market, words: vec[i64], at: i64) -> None:

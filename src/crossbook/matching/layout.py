@@ -36,6 +36,9 @@ BAND_REFERENCE: Final = 7
 MAX_OPEN_ORDERS: Final = 8
 MAX_ICEBERG_PARTS: Final = 9
 MAX_TRAILING_ORDERS: Final = 10
+PERIOD_START_MS: Final = 3  # ApplyFunding
+RATE_PPB: Final = 5
+SELLER_ACCOUNT_ID: Final = 3  # ForceTrade; the buyer stands in ACCOUNT_ID
 
 # The head of a command. Kind in the lowest byte, then the terms of an order.
 KIND_MASK: Final = 0xFF
@@ -72,6 +75,9 @@ UPDATE_PRICES: Final = 7
 ADVANCE_TIME: Final = 8
 SET_POSITION: Final = 9
 CONFIGURE: Final = 10
+APPLY_FUNDING: Final = 11
+FORCE_TRADE: Final = 12
+SETTLE_POSITIONS: Final = 13
 
 # -- Events: 12 words --------------------------------------------------------------------------------
 EVENT_WORDS: Final = 12
@@ -101,3 +107,6 @@ STATE_CHANGED: Final = 14
 PRICES_UPDATED: Final = 15
 POSITION_SET: Final = 16
 CONFIGURED: Final = 17
+FUNDING_APPLIED: Final = 18
+FORCED_TRADE: Final = 19
+POSITIONS_SETTLED: Final = 20

@@ -14,14 +14,17 @@ from crossbook.domain.commands import (
     OPERATOR,
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -31,6 +34,8 @@ from crossbook.domain.events import (
     AuctionUncrossed,
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     MarketConfigured,
     OrderAccepted,
     OrderAmended,
@@ -42,6 +47,7 @@ from crossbook.domain.events import (
     OrdersCancelled,
     OrderTriggered,
     PositionSet,
+    PositionsSettled,
     PricesUpdated,
     StateChanged,
     Trade,
@@ -66,7 +72,9 @@ from crossbook.matching.reference_checks import (
     refusal_of_cancel,
     refusal_of_change,
     refusal_of_entry,
+    refusal_of_force_trade,
     refusal_of_reduce,
+    refusal_of_settlement,
 )
 from crossbook.matching.reference_fields import KINDS, check_words, in_range, with_enums
 from crossbook.matching.reference_market import (
@@ -165,6 +173,12 @@ class ReferenceEngine(Market):
                 self._set_position(command)
             case ConfigureMarket():
                 self._configure(command)
+            case ApplyFunding():
+                self._apply_funding(command)
+            case ForceTrade():
+                self._force_trade(command)
+            case SettlePositions():
+                self._settle_positions(command)
         while self._fired:
             self._trigger(self._fired.pop(0))
 
@@ -572,6 +586,37 @@ class ReferenceEngine(Market):
             command.max_trailing_orders,
         )
         self._emit(MarketConfigured, *self.limits)
+
+    def _apply_funding(self, command: ApplyFunding) -> None:
+        self._emit(FundingApplied, command.period_start_ms, command.rate_ppb, command.index_price_ticks)
+
+    def _force_trade(self, command: ForceTrade) -> None:
+        buyer, seller = self.accounts.get(command.buyer_account_id), self.accounts.get(command.seller_account_id)
+        short_lots = -buyer.position_lots if buyer else 0
+        long_lots = seller.position_lots if seller else 0
+        reason = refusal_of_force_trade(command, min(short_lots, long_lots))
+        if reason or buyer is None or seller is None:
+            self._reject(command, reason)
+            return
+        quantity_lots = min(command.quantity_lots, short_lots, long_lots)
+        self.trade_count += 1
+        buyer.position_lots += quantity_lots
+        seller.position_lots -= quantity_lots
+        parties = buyer.account_id, seller.account_id
+        self._emit(ForcedTrade, self.trade_count, *parties, command.price_ticks, quantity_lots)
+        self._touch(seller)
+        self._touch(buyer)
+        self._finish_step()
+
+    def _settle_positions(self, command: SettlePositions) -> None:
+        reason = refusal_of_settlement(self, command)
+        if reason:
+            self._reject(command, reason)
+            return
+        held = [account for account in self.accounts.values() if account.position_lots != 0]
+        for account in held:
+            account.position_lots = 0
+        self._emit(PositionsSettled, command.price_ticks, len(held))
 
     # Section 6: triggers.
 

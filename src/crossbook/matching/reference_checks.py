@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
-from crossbook.domain.commands import OPERATOR, AmendOrder, CancelOrder, ReduceOrder, SubmitOrder
+from crossbook.domain.commands import (
+    OPERATOR,
+    AmendOrder,
+    CancelOrder,
+    ForceTrade,
+    ReduceOrder,
+    SettlePositions,
+    SubmitOrder,
+)
 from crossbook.domain.errors import Reason
 from crossbook.domain.orders import (
     LIMIT_TYPES,
@@ -51,6 +59,25 @@ def refusal_of_reduce(market: Market, command: ReduceOrder) -> Reason:
 def refusal_of_amend(market: Market, command: AmendOrder) -> Reason:
     """Why an amendment is refused before its effect is looked at, NONE when it is not."""
     return _first_failure(_amend(market, command))
+
+
+def refusal_of_force_trade(command: ForceTrade, reducible_lots: int) -> Reason:
+    """Why a forced trade is refused, NONE when it is not; `reducible_lots` is what would reduce both positions."""
+    checks = (
+        (not 0 < command.price_ticks <= MAX_PRICE_TICKS, Reason.INVALID_PRICE),
+        (not 0 < command.quantity_lots <= MAX_QUANTITY_LOTS, Reason.INVALID_QUANTITY),
+        (reducible_lots <= 0, Reason.NOTHING_TO_REDUCE),
+    )
+    return _first_failure(iter(checks))
+
+
+def refusal_of_settlement(market: Market, command: SettlePositions) -> Reason:
+    """Why the final settlement of all positions is refused, NONE when it is not."""
+    checks = (
+        (not 0 < command.price_ticks <= MAX_PRICE_TICKS, Reason.INVALID_PRICE),
+        (market.state is not MarketState.SETTLEMENT_ONLY, Reason.MARKET_NOT_SETTLING),
+    )
+    return _first_failure(iter(checks))
 
 
 def refusal_of_change(market: Market, order: Order, price_ticks: int, open_lots: int) -> Reason:

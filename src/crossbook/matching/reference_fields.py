@@ -7,13 +7,16 @@ from typing import Any, Final, TypeVar
 from crossbook.domain.commands import (
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     CancelAll,
     CancelOrder,
     CommandKind,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -21,6 +24,7 @@ from crossbook.domain.commands import (
 from crossbook.domain.errors import MalformedCommand
 from crossbook.domain.orders import (
     MAX_BASIS_POINTS,
+    MAX_FUNDING_PPB,
     MAX_ID,
     MAX_POSITION_LOTS,
     MAX_PRICE_TICKS,
@@ -45,6 +49,9 @@ KINDS: Final[dict[type, CommandKind]] = {
     AdvanceTime: CommandKind.ADVANCE_TIME,
     SetPosition: CommandKind.SET_POSITION,
     ConfigureMarket: CommandKind.CONFIGURE,
+    ApplyFunding: CommandKind.APPLY_FUNDING,
+    ForceTrade: CommandKind.FORCE_TRADE,
+    SettlePositions: CommandKind.SETTLE_POSITIONS,
 }
 FLAGS: Final = ("post_only", "reduce_only", "trail_in_basis_points")
 ENUMS: Final[dict[str, type[IntEnum]]] = {
@@ -61,11 +68,15 @@ RANGES: Final = {
     "expire_time_ms": (0, MAX_TIME_MS),
     "order_id": (1, MAX_ID),
     "account_id": (1, MAX_ID),
+    "buyer_account_id": (1, MAX_ID),
+    "seller_account_id": (1, MAX_ID),
     "trade_group": (0, MAX_ID),
     "oco_order_id": (0, MAX_ID),
     "reference_price_ticks": (0, MAX_PRICE_TICKS),
     "mark_price_ticks": (0, MAX_PRICE_TICKS),
     "index_price_ticks": (0, MAX_PRICE_TICKS),
+    "period_start_ms": (0, MAX_TIME_MS),
+    "rate_ppb": (-MAX_FUNDING_PPB, MAX_FUNDING_PPB),
     "position_lots": (-MAX_POSITION_LOTS, MAX_POSITION_LOTS),
     "band_basis_points": (0, MAX_BASIS_POINTS),
     "max_open_orders": (0, (1 << 40) - 1),
@@ -107,6 +118,8 @@ def _field_in_range(command: SingleCommand, name: str) -> bool:
         return both_sides or value in list(ENUMS[name])
     if name == "account_id" and value == 0:
         return isinstance(command, OPERATOR_COMMANDS)
+    if name == "index_price_ticks" and value == 0:
+        return not isinstance(command, ApplyFunding)
     lowest, highest = RANGES.get(name, (-WORD_LIMIT, WORD_LIMIT))
     return bool(lowest <= value <= highest)
 

@@ -7,11 +7,24 @@ log. Statements are set-based: their number does not grow with the batch.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from crossbook.application.admission import AdmittedOrder, Balance, Books, CommandMaker, KnownOrder, Needs, PositionRow
+from crossbook.application.books import (
+    AdmittedAmendment,
+    AdmittedOrder,
+    AmendableOrder,
+    Balance,
+    Books,
+    CommandMaker,
+    FeeRates,
+    KnownOrder,
+    Needs,
+    PositionRow,
+)
 from crossbook.application.errors import StoreRefused
+from crossbook.domain.amendments import Terms
 from crossbook.domain.commands import COMMAND_VERSION
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
+from crossbook.domain.orders import OrderType, Side
 from crossbook.matching.codec import encode_records
 from crossbook.storage import commands_log
 from crossbook.storage.commands_log import LoggedCommand
@@ -60,6 +73,7 @@ async def _read(transaction: Transaction, needs: Needs) -> Books:
     books.by_client_id = await read_by_client_id(transaction, needs.client_ids)
     books.by_id = await read_by_id(transaction, needs.order_ids)
     books.live = await read_live(transaction, needs.clearing_accounts)
+    books.amendable = await read_amendable(transaction, needs.amended_order_ids)
     return books
 
 
@@ -135,6 +149,43 @@ async def read_live(transaction: Transaction, accounts: Sequence[int]) -> dict[i
     return live
 
 
+async def read_amendable(transaction: Transaction, order_ids: Sequence[int]) -> dict[int, AmendableOrder]:
+    """The orders of these ids as amendments see them, with the amendments under way.
+
+    Their owners' rows are locked already, so nothing that they tie up changes until the transaction ends.
+    """
+    if not order_ids:
+        return {}
+    rows = await transaction.rows(
+        f"""
+        SELECT {_KNOWN}, side, type, post_only, reduce_only, quantity_lots, price_ticks, open_lots, maker_fee_ppm,
+            taker_fee_ppm, (
+                SELECT array_agg(amendments.quantity_lots ORDER BY amendments.sequence) FROM amendments
+                WHERE amendments.order_id = orders.order_id
+            ) AS asked_lots, (
+                SELECT array_agg(amendments.price_ticks ORDER BY amendments.sequence) FROM amendments
+                WHERE amendments.order_id = orders.order_id
+            ) AS asked_ticks
+        FROM orders WHERE order_id = ANY ($1::bigint[])
+        """,  # noqa: S608
+        order_ids,
+    )
+    return {
+        row["order_id"]: AmendableOrder(
+            _known(row),
+            Side(row["side"]),
+            OrderType(row["type"]),
+            row["post_only"],
+            row["reduce_only"],
+            Terms(row["quantity_lots"], row["price_ticks"]),
+            row["open_lots"],
+            FeeRates(row["maker_fee_ppm"], row["taker_fee_ppm"]),
+            [Terms(*asked) for asked in zip(row["asked_lots"] or [], row["asked_ticks"] or [], strict=True)],
+        )
+        for row in rows
+    }
+
+
 def _known(row: Row) -> KnownOrder:
     return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5])
 
@@ -146,8 +197,13 @@ async def write(transaction: Transaction, books: Books, now_ms: int) -> list[Log
     orders = [(logged[index].sequence, order) for index, order in books.orders]
     if orders:
         await _write_orders(transaction, logged, orders, _position_rows(books), now_ms)
-    elif logged:  # only an order changes a margin row
+    elif logged:
         await commands_log.append(transaction, logged)
+    if books.amendments:
+        # Beside new orders, the margin rows are written by now; otherwise only amendments changed them.
+        positions = [] if orders else _position_rows(books)
+        amendments = [(logged[index].sequence, amendment) for index, amendment in books.amendments]
+        await _write_amendments(transaction, amendments, positions)
     return logged
 
 
@@ -236,6 +292,8 @@ async def _write_orders(
             admitted.held_units,
             now_ms,
             now_ms,
+            admitted.rates.maker_ppm,
+            admitted.rates.taker_ppm,
         )
         for sequence, admitted in orders
         for order in (admitted.order,)
@@ -244,12 +302,12 @@ async def _write_orders(
         """
         WITH logged AS (
             INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
-            SELECT * FROM unnest($29::integer[], $30::bigint[], $31::smallint[], $32::bytea[], $33::bigint[])
+            SELECT * FROM unnest($31::integer[], $32::bigint[], $33::smallint[], $34::bytea[], $35::bigint[])
         ), counted AS (
             INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
                 open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-            SELECT * FROM unnest($34::bigint[], $35::integer[], $36::bigint[], $37::numeric[],
-                $38::bigint[], $39::numeric[], $40::bigint[], $41::smallint[])
+            SELECT * FROM unnest($36::bigint[], $37::integer[], $38::bigint[], $39::numeric[],
+                $40::bigint[], $41::numeric[], $42::bigint[], $43::smallint[])
             ON CONFLICT (account_id, market_id) DO UPDATE SET
                 open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
                 open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
@@ -258,14 +316,59 @@ async def _write_orders(
         INSERT INTO orders (order_id, account_id, market_id, sequence, client_order_id, request_hash, side, type,
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
-            trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms)
+            trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms, maker_fee_ppm,
+            taker_fee_ppm)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bytea[],
             $7::smallint[], $8::smallint[], $9::smallint[], $10::boolean[], $11::boolean[], $12::smallint[],
             $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
             $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
-            $27::bigint[], $28::bigint[])
+            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[])
         """,
-        *columns(rows, 28),
+        *columns(rows, 30),
         *columns(commands, 5),
+        *columns(positions, 8),
+    )
+
+
+async def _write_amendments(
+    transaction: Transaction,
+    amendments: Sequence[tuple[int, AdmittedAmendment]],
+    positions: Sequence[tuple[int, ...]],
+) -> None:
+    """Store the amendments with their sequences, and count them in the margin rows, which are locked."""
+    rows = [
+        (
+            order.known.market_id,
+            sequence,
+            order.known.order_id,
+            order.known.account_id,
+            order.side,
+            admitted.asked.total_lots,
+            admitted.asked.price_ticks,
+            admitted.reserve.lots,
+            admitted.reserve.notional_units,
+            admitted.reserve.fee_reserve_units,
+            admitted.reserve.held_units,
+        )
+        for sequence, admitted in amendments
+        for order in (admitted.order,)
+    ]
+    await transaction.execute(
+        """
+        WITH counted AS (
+            UPDATE positions SET open_buy_lots = changed.buy_lots, open_buy_notional_units = changed.buy_notional,
+                open_sell_lots = changed.sell_lots, open_sell_notional_units = changed.sell_notional,
+                fee_reserve_units = changed.fee_reserve
+            FROM unnest($12::bigint[], $13::integer[], $14::bigint[], $15::numeric[], $16::bigint[], $17::numeric[],
+                $18::bigint[], $19::smallint[]) AS changed (account_id, market_id, buy_lots, buy_notional, sell_lots,
+                sell_notional, fee_reserve, leverage)
+            WHERE positions.account_id = changed.account_id AND positions.market_id = changed.market_id
+        )
+        INSERT INTO amendments (market_id, sequence, order_id, account_id, side, quantity_lots, price_ticks, extra_lots,
+            extra_notional_units, extra_fee_reserve_units, held_units)
+        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::bigint[],
+            $7::bigint[], $8::bigint[], $9::numeric[], $10::bigint[], $11::bigint[])
+        """,
+        *columns(rows, 11),
         *columns(positions, 8),
     )

@@ -4,9 +4,9 @@ All reads are of one repeatable-read transaction, so they see one moment of the 
 goes on meanwhile. Work in flight is no fault, because of what a command has touched at that moment:
 
 - Accepted and not yet settled: its command, its market's counter, its order (pending, all of it open),
-  what the order holds and what the open sums count for it. All of that was one transaction, so it is
-  there whole or not at all, and every rule between these rows holds. Nothing else was touched: no other
-  order, no fill, no posting, no position.
+  what the order holds and what the open sums count for it; or its amendment, and what that sets aside. All of
+  that was one transaction, so it is there whole or not at all, and every rule between these rows holds.
+  Nothing else was touched: no other order, no fill, no posting, no position.
 - Settled: its fills, postings, balances, positions and orders, and the settled sequence; one transaction too.
 
 So rules between rows hold at every moment; and what the engine made is compared after the settled
@@ -38,6 +38,15 @@ PAGE: Final = 5_000
 NEGATIVE: Final = "only accounts that may be are below zero"
 ORDER_HOLDS: Final = "live orders hold what they need"
 OPEN_SUMS: Final = "position rows sum their open orders"
+
+
+_SET_ASIDE: Final = """
+    SELECT account_id, market_id, coalesce(sum(extra_lots) FILTER (WHERE side = 1), 0),
+        coalesce(sum(extra_notional_units) FILTER (WHERE side = 1), 0),
+        coalesce(sum(extra_lots) FILTER (WHERE side = 2), 0),
+        coalesce(sum(extra_notional_units) FILTER (WHERE side = 2), 0), sum(extra_fee_reserve_units)
+    FROM amendments GROUP BY account_id, market_id
+"""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,8 @@ async def _live_orders(transaction: Transaction, markets: Mapping[int, Market]) 
     async for page in _pages_of_live_orders(transaction):
         for row in page:
             look_at_live_order(live_order(row), markets, live.holds, live.open_orders)
+    for row in await transaction.rows(_SET_ASIDE):
+        live.open_orders.add_amendments(row[0], row[1], OpenSums(*(int(value) for value in row[2:])))
     return live
 
 

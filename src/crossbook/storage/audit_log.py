@@ -30,7 +30,7 @@ ORDERS_AT_ONCE: Final = 5_000
 
 LIVE_COLUMNS: Final = """
     order_id, account_id, market_id, sequence, side, post_only, reduce_only, status, quantity_lots, price_ticks,
-    budget, open_lots, filled_lots, held_units
+    budget, open_lots, filled_lots, held_units, maker_fee_ppm, taker_fee_ppm
 """
 REPLAY: Final = "the log can be played from empty"
 FILLS: Final = "stored fills are the trades of the log"
@@ -56,6 +56,8 @@ def live_order(row: Row) -> LiveOrder:
         row["open_lots"],
         row["filled_lots"],
         row["held_units"],
+        row["maker_fee_ppm"],
+        row["taker_fee_ppm"],
     )
 
 

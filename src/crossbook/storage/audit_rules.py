@@ -102,7 +102,8 @@ FEES: Final = Rule(
     ),
 )
 
-# A pending order holds already, on its row and on the balance: both are written when it is accepted.
+# A pending order holds already, on its row and on the balance: both are written when it is accepted. So does an
+# amendment under way, beside its order.
 HELD: Final = Rule(
     "balances hold what spot orders hold",
     "balances",
@@ -114,7 +115,11 @@ HELD: Final = Rule(
         FROM (SELECT account_id, asset_id, held_units FROM balances WHERE held_units <> 0) AS held FULL JOIN (
             SELECT account_id, CASE side WHEN 1 THEN quote_asset_id ELSE base_asset_id END AS asset_id,
                 sum(held_units) AS order_units
-            FROM orders JOIN markets USING (market_id) WHERE is_live AND held_units <> 0 GROUP BY 1, 2
+            FROM (
+                SELECT account_id, market_id, side, held_units FROM orders WHERE is_live AND held_units <> 0
+                UNION ALL
+                SELECT account_id, market_id, side, held_units FROM amendments WHERE held_units <> 0
+            ) AS holding JOIN markets USING (market_id) GROUP BY 1, 2
         ) AS live USING (account_id, asset_id)
         WHERE coalesce(held_units, 0) <> coalesce(order_units, 0) ORDER BY account_id, asset_id LIMIT 1
         """,
@@ -325,6 +330,30 @@ CLIENT_IDS: Final = Rule(
     ),
 )
 
+# In flight by its nature: accepted, and removed by the transaction that settles it.
+AMENDMENTS: Final = Rule(
+    "amendments under way wait for their settlement",
+    "amendments",
+    "SELECT count(*) FROM amendments",
+    (
+        """
+        SELECT format('market %s, command %s: an amendment is under way, settled is %s and accepted %s',
+            market_id, sequence, last_settled_sequence, last_accepted_sequence)
+        FROM amendments JOIN market_sequences USING (market_id) JOIN market_settlements USING (market_id)
+        WHERE sequence <= last_settled_sequence OR sequence > last_accepted_sequence
+        ORDER BY market_id, sequence LIMIT 1
+        """,
+        """
+        SELECT format('market %s, command %s amends order %s, which is not its account''s',
+            amendments.market_id, amendments.sequence, order_id)
+        FROM amendments LEFT JOIN orders USING (order_id)
+        WHERE (orders.account_id, orders.market_id, orders.side)
+            IS DISTINCT FROM (amendments.account_id, amendments.market_id, amendments.side)
+        ORDER BY amendments.market_id, amendments.sequence LIMIT 1
+        """,
+    ),
+)
+
 TRADE_SIDES: Final = Rule(
     "a trade has two sides that agree",
     "fills",
@@ -403,5 +432,5 @@ SETTLED: Final = Rule(
 
 LEDGER_RULES: Final = (JOURNALS, ASSETS, BALANCES, INSURANCE, FEES, HELD, TRANSFER_HOLDS, TRANSFERS)
 POSITION_RULES: Final = (POSITIONS_ZERO, CLEARING, REALISED, POSITIONS)
-ORDER_RULES: Final = (QUANTITIES, STATUSES, FILLED, CLIENT_IDS, TRADE_SIDES, TRADE_NUMBERS)
+ORDER_RULES: Final = (QUANTITIES, STATUSES, FILLED, CLIENT_IDS, AMENDMENTS, TRADE_SIDES, TRADE_NUMBERS)
 LOG_RULES: Final = (LOG, SETTLED)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from crossbook.application.admission import Balance, Books
+from crossbook.application.books import Balance, Books
 from crossbook.application.errors import InvalidOrder
 from crossbook.domain.ledger import Journal, LedgerType
 from crossbook.storage import ledger, markets

@@ -13,8 +13,15 @@ every statement, and if not, the transaction gives way (TransactionConflict) and
 from collections.abc import Sequence
 from typing import Final
 
-from crossbook.application.settlement import orders_named, settle
-from crossbook.application.settlement_rows import CommandEvents, MarketTerms, OrderRow, PositionRow, Settlement
+from crossbook.application.settlement import amendments_named, orders_named, settle
+from crossbook.application.settlement_rows import (
+    AmendmentRow,
+    CommandEvents,
+    MarketTerms,
+    OrderRow,
+    PositionRow,
+    Settlement,
+)
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, Trade
 from crossbook.domain.instruments import Asset, FeeAsset, Instrument, InstrumentKind
@@ -109,7 +116,10 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
     ]
     named = orders_named(event for _, of_one in fresh for event in of_one)
     orders, positions = await _read_rows(transaction, market_id, named)
-    await _write(transaction, market_id, settle(terms, commands, orders, positions), journal_ids)
+    amended = amendments_named(event for _, of_one in fresh for event in of_one)
+    amendments = await _read_amendments(transaction, market_id, amended) if amended else {}
+    settlement = settle(terms, commands, orders, positions, amendments)
+    await _write(transaction, market_id, settlement, journal_ids)
     await _advance(transaction, market_id, settled, fresh[-1][0])
     return fresh[-1][0]
 
@@ -164,17 +174,32 @@ async def _read_rows(
     rows = await transaction.rows(
         """
         SELECT order_id, account_id, side, post_only, reduce_only, status, reason, quantity_lots, price_ticks,
-            trigger_price_ticks, budget, open_lots, filled_lots, held_units, position_lots, cost_units,
-            realised_pnl_units
+            trigger_price_ticks, budget, open_lots, filled_lots, held_units, maker_fee_ppm, taker_fee_ppm,
+            position_lots, cost_units, realised_pnl_units
         FROM orders LEFT JOIN positions USING (account_id, market_id)
         WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
         """,
         order_ids,
         market_id,
     )
-    orders = {row[0]: OrderRow(*row[:14]) for row in rows}
-    positions = {row[1]: PositionRow(row[1], Position(*row[14:])) for row in rows if row[14] is not None}
+    orders = {row[0]: OrderRow(*row[:16]) for row in rows}
+    positions = {row[1]: PositionRow(row[1], Position(*row[16:])) for row in rows if row[16] is not None}
     return orders, positions
+
+
+async def _read_amendments(
+    transaction: Transaction, market_id: int, sequences: Sequence[int]
+) -> dict[int, AmendmentRow]:
+    """What the amendments of these commands set aside. Nobody but the settler touches them once they are stored."""
+    rows = await transaction.rows(
+        """
+        SELECT sequence, account_id, side, extra_lots, extra_notional_units, extra_fee_reserve_units, held_units
+        FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])
+        """,
+        market_id,
+        sequences,
+    )
+    return {row[0]: AmendmentRow(*(int(value) for value in row)) for row in rows}
 
 
 # -- Writing -----------------------------------------------------------------------------------------
@@ -185,6 +210,12 @@ async def _write(transaction: Transaction, market_id: int, settlement: Settlemen
     await _change_balances(transaction, settlement)
     await _change_positions(transaction, market_id, settlement)
     await _change_orders(transaction, settlement)
+    if settlement.amendments:
+        await transaction.execute(
+            "DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])",
+            market_id,
+            settlement.amendments,
+        )
     if settlement.status is not None:
         await transaction.execute(
             "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)

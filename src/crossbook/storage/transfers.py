@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from crossbook.application.admission import Books
+from crossbook.application.books import Books
 from crossbook.application.errors import InvalidOrder
 from crossbook.application.transfers import Change, DuplicateTransferId, Transfer, TransferRequest
 from crossbook.domain.ledger import LedgerType

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from crossbook.application.accounts import Accounts, UserKind, _session_hash
-from crossbook.application.admission import Books, Needs
+from crossbook.application.books import Books, Needs
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets

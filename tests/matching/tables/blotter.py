@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from crossbook.domain.commands import (
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     CommandKind,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -22,6 +25,8 @@ from crossbook.domain.events import (
     AuctionUncrossed,
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     MarketConfigured,
     OrderAccepted,
     OrderAmended,
@@ -33,6 +38,7 @@ from crossbook.domain.events import (
     OrdersCancelled,
     OrderTriggered,
     PositionSet,
+    PositionsSettled,
     PricesUpdated,
     StateChanged,
     Trade,
@@ -53,6 +59,9 @@ _KINDS: dict[type[SingleCommand], tuple[CommandKind, str]] = {
     AdvanceTime: (CommandKind.ADVANCE_TIME, "clock "),
     SetPosition: (CommandKind.SET_POSITION, "position "),
     ConfigureMarket: (CommandKind.CONFIGURE, "configure "),
+    ApplyFunding: (CommandKind.APPLY_FUNDING, "funding "),
+    ForceTrade: (CommandKind.FORCE_TRADE, "force "),
+    SettlePositions: (CommandKind.SETTLE_POSITIONS, "settle "),
 }
 _NAMES = dict(_KINDS.values())
 _MODE_NAMES = {mode: name for name, mode in MODES.items()}
@@ -161,6 +170,15 @@ class Blotter:
                 return f"position {name_of(event.account_id)} {event.position_lots}"
             case MarketConfigured():
                 return self._configured(event)
+            case FundingApplied():
+                return f"funding {event.rate_ppb} of {event.index_price_ticks} period {event.period_start_ms}"
+            case ForcedTrade():
+                self._trades += 1
+                _equal(f"trade_id of {event}", event.trade_id, self._trades)
+                parties = f"buyer {name_of(event.buyer_account_id)} seller {name_of(event.seller_account_id)}"
+                return f"forced {event.quantity_lots} at {event.price_ticks} {parties}"
+            case PositionsSettled():
+                return f"settled {event.positions} at {event.price_ticks}"
             case _:
                 return self._of_order(event)
 

@@ -6,14 +6,17 @@ from typing import Any, Final
 from crossbook.domain.commands import (
     AdvanceTime,
     AmendOrder,
+    ApplyFunding,
     Batch,
     CancelAll,
     CancelOrder,
     Command,
     ConfigureMarket,
+    ForceTrade,
     ReduceOrder,
     SetMarketState,
     SetPosition,
+    SettlePositions,
     SingleCommand,
     SubmitOrder,
     UpdatePrices,
@@ -302,6 +305,32 @@ def _configure(words: _Words, _verb: str) -> _Read:
     return ConfigureMarket, fields
 
 
+def _funding(words: _Words, _verb: str) -> _Read:
+    fields: dict[str, Any] = {"rate_ppb": words.number()}
+    for word, name in (("of", "index_price_ticks"), ("period", "period_start_ms")):
+        if words.word() != word:
+            words.line.fail(f"expected {word!r}")
+        fields[name] = words.number()
+    return ApplyFunding, fields
+
+
+def _force(words: _Words, _verb: str) -> _Read:
+    fields: dict[str, Any] = {"quantity_lots": words.number()}
+    names = {"at": "price_ticks", "buyer": "buyer_account_id", "seller": "seller_account_id"}
+    while words:
+        word = words.word()
+        if word not in names:
+            words.line.fail(f"unknown word {word!r}")
+        fields[names[word]] = words.number() if word == "at" else words.account()
+    return ForceTrade, fields
+
+
+def _settle(words: _Words, _verb: str) -> _Read:
+    if words.word() != "at":
+        words.line.fail("expected 'at' and a price")
+    return SettlePositions, {"price_ticks": words.number()}
+
+
 _READERS: Final = {
     "buy": _submit,
     "sell": _submit,
@@ -315,6 +344,9 @@ _READERS: Final = {
     "clock": _clock,
     "position": _position,
     "configure": _configure,
+    "funding": _funding,
+    "force": _force,
+    "settle": _settle,
 }
 
 

@@ -15,7 +15,7 @@ _EVENTS: Final = tuple(
         rf"accepted {_N}",
         rf"rejected {_N} {_REASON}",
         rf"rejected (?:cancel|reduce|amend) {_N} {_REASON}",
-        rf"rejected (?:cancel-all|state|prices|clock|position|configure) {_REASON}",
+        rf"rejected (?:cancel-all|state|prices|clock|position|configure|funding|force|settle) {_REASON}",
         rf"rested {_N} (?:buy|sell) {_N} open {_N}(?: shown {_N})?",
         rf"trade {_N} at {_N} maker {_N} taker {_N} left {_N} / (?:{_N}|amount)",
         rf"auction-trade {_N} at {_N} seller {_N} buyer {_N} left {_N} / {_N}",
@@ -35,6 +35,9 @@ _EVENTS: Final = tuple(
         rf"prices mark {_N} index {_N}",
         rf"position \w+ {_N}",
         r"configured",
+        rf"funding {_N} of {_N} period {_N}",
+        rf"forced {_N} at {_N} buyer \w+ seller \w+",
+        rf"settled {_N} at {_N}",
         r"raises (?:SequenceError|MalformedCommand)",
     )
 )

@@ -1,0 +1,1 @@
+"""The chain daemon, asked by JSON-RPC over HTTP."""
