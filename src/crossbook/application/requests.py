@@ -16,7 +16,7 @@ class NewOrder:
 
     `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
     worst price at which it may trade. `leverage` counts for perpetuals only. The fee rates, in parts per
-    million, are those of the market unless they are given; they hold for the order's whole life.
+    million, are those of the market unless they are given; they hold for the order's whole life. With `keeps_activity`, every step of it is written down.
     """
 
     account_id: int
@@ -42,6 +42,7 @@ class NewOrder:
     client_order_id: str | None = None
     maker_fee_ppm: int | None = None
     taker_fee_ppm: int | None = None
+    keeps_activity: bool = False
 
     def fingerprint(self) -> bytes:
         """32 bytes that differ when anything that was asked differs: tells a repeat from another order.

@@ -11,7 +11,10 @@ LAST_PLACE: Final = NS_PER_MS - 1
 
 
 async def write(transaction: Transaction, steps: Sequence[Step], now_ms: int) -> None:
-    """Store steps in their order, by one statement. Whose they are, and the client's id, is taken from the orders."""
+    """Store steps in their order, by one statement. Whose they are, and the client's id, is taken from the orders.
+
+    The price that protects a market order is none that its client asked for: it is left out.
+    """
     if not steps:
         return
     first_ns = now_ms * NS_PER_MS
@@ -34,8 +37,9 @@ async def write(transaction: Transaction, steps: Sequence[Step], now_ms: int) ->
         """
         INSERT INTO activity (account_id, order_id, market_id, kind, side, external_id, price_ticks, quantity_lots,
             role, fee_ppm, trade_id, reason, sequence, recorded_at_ns)
-        SELECT account_id, order_id, market_id, kind, side, external_id, step.price_ticks, step.quantity_lots,
-            role, fee_ppm, trade_id, step.reason, step.sequence, recorded_at_ns
+        SELECT account_id, order_id, market_id, kind, side, external_id,
+            CASE WHEN type = 2 AND kind <> 6 THEN 0 ELSE step.price_ticks END, step.quantity_lots, role, fee_ppm, trade_id, step.reason,
+            step.sequence, recorded_at_ns
         FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],
             $7::integer[], $8::bigint[], $9::smallint[], $10::bigint[]) WITH ORDINALITY
             AS step (order_id, kind, sequence, price_ticks, quantity_lots, role, fee_ppm, trade_id, reason,

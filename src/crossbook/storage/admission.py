@@ -5,6 +5,7 @@ log. Statements are set-based: their number does not grow with the batch.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from crossbook.application.books import (
@@ -26,7 +27,7 @@ from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import OrderType, Side
 from crossbook.matching.codec import encode_records
-from crossbook.storage import commands_log
+from crossbook.storage import activity, commands_log
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database, Row, Transaction, columns
 from crossbook.storage.errors import ConstraintViolated, TransactionConflict
@@ -107,7 +108,7 @@ async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> d
     }
 
 
-_KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash"
+_KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash, keeps_activity"
 
 
 async def read_by_client_id(
@@ -124,7 +125,7 @@ async def read_by_client_id(
         """,  # noqa: S608
         *columns(wanted, 2),
     )
-    return {(row[1], row[6]): _known(row) for row in rows}
+    return {(row[1], row[7]): _known(row) for row in rows}
 
 
 async def read_by_id(transaction: Transaction, order_ids: Sequence[int]) -> dict[int, KnownOrder]:
@@ -187,7 +188,7 @@ async def read_amendable(transaction: Transaction, order_ids: Sequence[int]) -> 
 
 
 def _known(row: Row) -> KnownOrder:
-    return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5])
+    return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5], row[6])
 
 
 async def write(transaction: Transaction, books: Books, now_ms: int) -> list[LoggedCommand]:
@@ -204,6 +205,9 @@ async def write(transaction: Transaction, books: Books, now_ms: int) -> list[Log
         positions = [] if orders else _position_rows(books)
         amendments = [(logged[index].sequence, amendment) for index, amendment in books.amendments]
         await _write_amendments(transaction, amendments, positions)
+    if books.steps:
+        steps = [replace(step, sequence=logged[index].sequence) for index, step in books.steps]
+        await activity.write(transaction, steps, now_ms)
     return logged
 
 
@@ -294,6 +298,7 @@ async def _write_orders(
             now_ms,
             admitted.rates.maker_ppm,
             admitted.rates.taker_ppm,
+            order.keeps_activity,
         )
         for sequence, admitted in orders
         for order in (admitted.order,)
@@ -302,12 +307,12 @@ async def _write_orders(
         """
         WITH logged AS (
             INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
-            SELECT * FROM unnest($31::integer[], $32::bigint[], $33::smallint[], $34::bytea[], $35::bigint[])
+            SELECT * FROM unnest($32::integer[], $33::bigint[], $34::smallint[], $35::bytea[], $36::bigint[])
         ), counted AS (
             INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
                 open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-            SELECT * FROM unnest($36::bigint[], $37::integer[], $38::bigint[], $39::numeric[],
-                $40::bigint[], $41::numeric[], $42::bigint[], $43::smallint[])
+            SELECT * FROM unnest($37::bigint[], $38::integer[], $39::bigint[], $40::numeric[],
+                $41::bigint[], $42::numeric[], $43::bigint[], $44::smallint[])
             ON CONFLICT (account_id, market_id) DO UPDATE SET
                 open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
                 open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
@@ -317,14 +322,14 @@ async def _write_orders(
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
             trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms, maker_fee_ppm,
-            taker_fee_ppm)
+            taker_fee_ppm, keeps_activity)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bytea[],
             $7::smallint[], $8::smallint[], $9::smallint[], $10::boolean[], $11::boolean[], $12::smallint[],
             $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
             $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
-            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[])
+            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[], $31::boolean[])
         """,
-        *columns(rows, 30),
+        *columns(rows, 31),
         *columns(commands, 5),
         *columns(positions, 8),
     )

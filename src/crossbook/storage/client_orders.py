@@ -113,7 +113,9 @@ class ClientOrders:
 
     async def named(self, accounts: Sequence[int], external_id: str) -> ClientOrder | None:
         """The order that a client calls so now: a live one before those that have ended, the newest of those."""
-        where = "account_id = ANY ($1::bigint[]) AND external_id = $2 ORDER BY is_live DESC, orders.order_id DESC LIMIT 1"
+        where = (
+            "account_id = ANY ($1::bigint[]) AND external_id = $2 ORDER BY is_live DESC, orders.order_id DESC LIMIT 1"
+        )
         return await self._one(where, accounts, external_id)
 
     async def active(self, accounts: Sequence[int], order_id: int, limit: int) -> list[ClientOrder]:
