@@ -25,6 +25,7 @@ from crossbook.storage.lag import lags
 from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
@@ -83,6 +84,7 @@ class Parts:
     feeds: list[MarketFeed] = field(default_factory=list)
     timers: Timers | None = None
     transfer_driver: TransferDriver | None = None
+    activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
     pits: list[Pit] = field(default_factory=list)
@@ -172,6 +174,8 @@ class Venue:
             self._workers.start("timers", parts.timers.run)
         if parts.transfer_driver is not None:
             self._workers.start("transfers", parts.transfer_driver.run)
+        if parts.activity_cleaner is not None:
+            self._workers.start("activity", parts.activity_cleaner.run)
         if parts.app is not None:
             self._http.start("http", self._serve)
 

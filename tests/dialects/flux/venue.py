@@ -37,6 +37,13 @@ from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimi
 from crossbook.settings import RuntimeMode
 from crossbook.storage import commands_log
 from crossbook.storage import markets as stored_markets
+from crossbook.application.transfers import Transfers
+from crossbook.domain.transfers import CustodyNews
+from crossbook.storage.activity import ActivityReader
+from crossbook.storage.client_orders import ClientOrders
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
+from crossbook.workers.transfers import TransferDriver
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
 from crossbook.storage.clients import ClientStore
@@ -272,6 +279,9 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def healthy() -> bool:
         return True
 
+    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
+    transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
+    work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(
         keys=keys,
         clients=Clients(ClientStore(database), clock),
@@ -280,6 +290,10 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         marks=marks,
         market_data=services.market_data,
         clock=clock,
+        client_orders=ClientOrders(database),
+        activity=ActivityReader(database),
+        transfers=transfers,
+        transfer_lists=TransferStore(database),
         healthy=healthy,
         unavailable=UNAVAILABLE,
     )

@@ -219,7 +219,7 @@ class TransferBody(msgspec.Struct, frozen=True):
     instructions: dict[str, Any] = {}
 
 
-class WrappedTransfer(msgspec.Struct, frozen=True, omit_defaults=True):
+class AnyTransfer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A transfer, flat or inside of `request`."""
 
     request: TransferBody | None = None
