@@ -16,12 +16,13 @@ from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.orders import MAX_ID, OrderType, SelfTradePrevention, Side, TimeInForce
 from crossbook.storage.database import Database, Row
 
+# The only columns of another table here are those of markets; `kind` and `status` are told apart by their tables.
 # What is asked of a live order and not settled: its newest request whose command is beyond the settled ones. And the
 # newest change that was ever asked for.
 _ORDERS: Final = f"""
     FROM orders
-    JOIN markets USING (market_id)
-    LEFT JOIN market_settlements USING (market_id)
+    JOIN markets ON markets.market_id = orders.market_id AND markets.kind = 1
+    LEFT JOIN market_settlements ON market_settlements.market_id = orders.market_id
     LEFT JOIN LATERAL (
         SELECT kind FROM activity
         WHERE keeps_activity AND is_live AND activity.order_id = orders.order_id AND kind IN (2, 3)
@@ -45,8 +46,8 @@ _MODIFIED: Final = f"""
     ) AS modified ON true
 """
 _COLUMNS: Final = """
-    SELECT orders.order_id, account_id, orders.market_id, coalesce(external_id, ''), coalesce(ref_external_id, ''),
-        side, type, time_in_force, post_only, self_trade_prevention, orders.quantity_lots, orders.price_ticks,
+    SELECT orders.order_id, orders.account_id, orders.market_id, coalesce(external_id, '') AS external_id,
+        coalesce(ref_external_id, '') AS ref_external_id, side, type, time_in_force, post_only, self_trade_prevention, orders.quantity_lots, orders.price_ticks,
         stage, reason, open_lots, filled_lots, filled_notional_units, orders.created_at_ms, updated_at_ms,
         new_quantity_lots, new_price_ticks
 """
