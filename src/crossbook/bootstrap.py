@@ -54,8 +54,8 @@ from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
-from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -73,8 +73,8 @@ from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
-from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.activity_cleaner import ActivityCleaner
+from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings

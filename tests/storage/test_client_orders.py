@@ -51,7 +51,8 @@ INSERT INTO orders (order_id, account_id, market_id, sequence, external_id, ref_
 SELECT number, 1000000 + number % 3, 1 + number % 7 % 3, number,
     CASE number % 4 WHEN 0 THEN NULL ELSE 'order-' || number % 5 || '.' || number END,
     CASE number % 6 WHEN 0 THEN 'was' || number END,
-    1 + number % 2, CASE WHEN number % 11 = 0 AND status > 3 THEN 2 ELSE 1 END, CASE WHEN number % 11 = 0 THEN 2 ELSE 1 END,
+    1 + number % 2, CASE WHEN number % 11 = 0 AND status > 3 THEN 2 ELSE 1 END,
+    CASE WHEN number % 11 = 0 THEN 2 ELSE 1 END,
     10, 100 + number % 9, status,
     CASE WHEN status > 4 THEN 400 ELSE 0 END,
     CASE WHEN status = 3 THEN 6 WHEN status < 3 THEN 10 ELSE 0 END,
@@ -139,9 +140,9 @@ def values_of(column: Column) -> st.SearchStrategy[Value]:
     if column in CODES:
         return st.integers(0, 7)
     if column in TEXTS:
-        return st.sampled_from(["", "order-1.1", "order-3.3", "order-2.77", "was6", "was12", "z", "' OR '1'='1"]) | st.text(
-            st.characters(min_codepoint=32, max_codepoint=126), max_size=8
-        )
+        return st.sampled_from(
+            ["", "order-1.1", "order-3.3", "order-2.77", "was6", "was12", "z", "' OR '1'='1"]
+        ) | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
     if column in DECIMALS:
         near = st.sampled_from(["0", "0.0004", "0.001", "0.25", "0.15", "50.5", "52", "204", "206.0", "-1"])
         return near.map(Decimal) | st.decimals(-300, 300, places=4)
@@ -175,7 +176,8 @@ def test_conditions_mean_in_sql_what_they_mean_in_python(storage: Storage, wante
 @pytest.mark.parametrize("text", ["'; DROP TABLE orders; --", "' OR true --", "$1", "%s", '"', "\\", "a\nb"])
 def test_a_value_is_never_a_part_of_the_statement(storage: Storage, text: str) -> None:
     condition = Condition(Column.EXTERNAL_ID, Operator.EQ, (text,))
-    assert text not in conditions_sql([condition], 1)[0]
+    plain = Condition(Column.EXTERNAL_ID, Operator.EQ, ("plain",))
+    assert conditions_sql([condition], 1)[0] == conditions_sql([plain], 1)[0]
     assert storage.run(storage.orders.matching(ACCOUNTS, [condition], ALL)) == []
     assert len(storage.run(storage.orders.matching(ACCOUNTS, [], ALL))) == len(storage.rows)
 
@@ -186,7 +188,9 @@ def test_pages_by_cursor_and_by_skip_give_everything_once(storage: Storage) -> N
 
     whole = ids(storage.run(storage.orders.matching(ACCOUNTS, [], ALL)))
     skipped = [
-        each for skip in range(0, 100, 7) for each in ids(storage.run(storage.orders.matching(ACCOUNTS, [], 7, skip=skip)))
+        each
+        for skip in range(0, 100, 7)
+        for each in ids(storage.run(storage.orders.matching(ACCOUNTS, [], 7, skip=skip)))
     ]
     walked: list[int] = []
     while page := ids(storage.run(storage.orders.matching(ACCOUNTS, [], 7, before=walked[-1] if walked else 0))):

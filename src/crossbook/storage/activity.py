@@ -1,11 +1,11 @@
 """Activity: written by the transactions that accept and settle, read by pages, and removed when it is old."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from crossbook.application.activity import NS_PER_MS, Activity, ActivityKind, Step
 from crossbook.domain.orders import MAX_ID
-from crossbook.storage.database import Database, Transaction, columns
+from crossbook.storage.database import Database, Row, Transaction, columns
 
 LAST_PLACE: Final = NS_PER_MS - 1
 
@@ -38,8 +38,8 @@ async def write(transaction: Transaction, steps: Sequence[Step], now_ms: int) ->
         INSERT INTO activity (account_id, order_id, market_id, kind, side, external_id, price_ticks, quantity_lots,
             role, fee_ppm, trade_id, reason, sequence, recorded_at_ns)
         SELECT account_id, order_id, market_id, kind, side, external_id,
-            CASE WHEN type = 2 AND kind <> 6 THEN 0 ELSE step.price_ticks END, step.quantity_lots, role, fee_ppm, trade_id, step.reason,
-            step.sequence, recorded_at_ns
+            CASE WHEN type = 2 AND kind <> 6 THEN 0 ELSE step.price_ticks END, step.quantity_lots, role, fee_ppm,
+            trade_id, step.reason, step.sequence, recorded_at_ns
         FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],
             $7::integer[], $8::bigint[], $9::smallint[], $10::bigint[]) WITH ORDINALITY
             AS step (order_id, kind, sequence, price_ticks, quantity_lots, role, fee_ppm, trade_id, reason,
@@ -93,7 +93,13 @@ class ActivityReader:
                 limit,
                 skip,
             )
-        return [Activity(*row[:4], ActivityKind(row[4]), *row[5:]) for row in rows]
+        return [_activity(row) for row in rows]
+
+
+def _activity(row: Row) -> Activity:
+    values: list[Any] = list(row.values())
+    values[4] = ActivityKind(values[4])
+    return Activity(*values)
 
 
 async def remove_old(database: Database, before_ns: int, at_most: int) -> int:

@@ -37,20 +37,22 @@ _ORDERS: Final = f"""
                 WHEN {ActivityKind.REQUEST_MODIFY} THEN {OrderStage.MODIFY_PENDING} ELSE {OrderStage.ACTIVE} END
             END AS stage
     ) AS staged
-"""
+"""  # noqa: S608 - numbers of ours
 _MODIFIED: Final = f"""
     LEFT JOIN LATERAL (
         SELECT price_ticks AS new_price_ticks, quantity_lots AS new_quantity_lots FROM activity
         WHERE keeps_activity AND activity.order_id = orders.order_id AND kind = {ActivityKind.REQUEST_MODIFY}
         ORDER BY activity_id DESC LIMIT 1
     ) AS modified ON true
-"""
+"""  # noqa: S608 - a number of ours
 _COLUMNS: Final = """
     SELECT orders.order_id, orders.account_id, orders.market_id, coalesce(external_id, '') AS external_id,
-        coalesce(ref_external_id, '') AS ref_external_id, side, type, time_in_force, post_only, self_trade_prevention, orders.quantity_lots, orders.price_ticks,
+        coalesce(ref_external_id, '') AS ref_external_id, side, type, time_in_force, post_only,
+        self_trade_prevention, orders.quantity_lots, orders.price_ticks,
         stage, reason, open_lots, filled_lots, filled_notional_units, orders.created_at_ms, updated_at_ms,
         new_quantity_lots, new_price_ticks
 """
+_TICK: Final = "tick_size * 0.1::numeric ^ tick_decimals"
 _LOTS: Final = "lot_size * 0.1::numeric ^ lot_decimals"
 _EXPRESSIONS: Final[Mapping[Column, str]] = MappingProxyType(
     {
@@ -63,7 +65,7 @@ _EXPRESSIONS: Final[Mapping[Column, str]] = MappingProxyType(
         Column.TIME_IN_FORCE: "time_in_force",
         Column.EXTERNAL_ID: "coalesce(external_id, '') COLLATE \"C\"",
         Column.REF_EXTERNAL_ID: "coalesce(ref_external_id, '') COLLATE \"C\"",
-        Column.PRICE: "(CASE type WHEN 2 THEN 0 ELSE orders.price_ticks * tick_size * 0.1::numeric ^ tick_decimals END)",
+        Column.PRICE: f"(CASE type WHEN 2 THEN 0 ELSE orders.price_ticks * {_TICK} END)",
         Column.QUANTITY: f"(orders.quantity_lots * {_LOTS})",
         Column.LEAVES_QUANTITY: f"(CASE orders.status WHEN 1 THEN 0 ELSE open_lots * {_LOTS} END)",
         Column.EXECUTED_QUANTITY: f"(filled_lots * {_LOTS})",

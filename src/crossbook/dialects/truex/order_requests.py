@@ -64,7 +64,9 @@ def require_active(client: Client) -> None:
 
 
 # -- New orders --------------------------------------------------------------------------------------
-def new_order(body: schemas.CreateOrder, market: Market, client: Client, rates: tuple[int | None, int | None]) -> NewOrder:
+def new_order(
+    body: schemas.CreateOrder, market: Market, client: Client, rates: tuple[int | None, int | None]
+) -> NewOrder:
     """The order that a body asks for; a MARKET order has no price yet. `rates` are the client's, maker's first.
 
     Raises Problem and InvalidDecimal for a field that breaks a rule.
@@ -119,7 +121,9 @@ def protection_ticks(side: Side, quantity_lots: int, market: Market, data: Marke
         if error.available_lots:
             return protection_price_ticks(side, levels, error.available_lots, mark_ticks)
     if mark_ticks is None:
-        raise Problem(Kind.NOT_ENOUGH_DEPTH, "the book is empty, and nothing has traded yet: a MARKET order has no price")
+        raise Problem(
+            Kind.NOT_ENOUGH_DEPTH, "the book is empty, and nothing has traded yet: a MARKET order has no price"
+        )
     return protection_price_ticks(side, [(mark_ticks, quantity_lots)], quantity_lots, mark_ticks)
 
 

@@ -117,7 +117,7 @@ def trade_row(trade: ClientTrade, market: Market) -> schemas.Trade:
         trade_price=market.instrument.price_text(trade.price_ticks),
         trade_qty=market.instrument.quantity_text(trade.quantity_lots),
         trade_fee_rate=RATES.format(trade.fee_ppm),
-        liq_flag=trade.role.name,
+        liq_flag=cast("schemas.Role", trade.role.name),
         match_id=str(trade.trade_id),
     )
 
@@ -135,7 +135,7 @@ _WITH_REASON: Final = frozenset({ActivityKind.REPORT_REJECT, ActivityKind.REPORT
 
 
 def activity_row(step: Activity, market: Market) -> schemas.ActivityRow:
-    """A step as its client sees it: terms, a trade or a reason, by its kind. A request for a new order has no id yet."""
+    """A step as its client sees it: terms, a trade or a reason, by its kind. A new order's request has no id yet."""
     row = schemas.ActivityRow(
         client_id=str(step.account_id),
         external_id=step.external_id or "",
@@ -172,8 +172,8 @@ def transfer_row(transfer: Transfer) -> schemas.Transfer:
         amount=Scale(transfer.decimals).format(payment.amount_units),
         asset_id=str(transfer.asset_id),
         client_id=str(payment.account_id),
-        type=payment.type.name,
-        platform=payment.platform.name,
+        type=cast("schemas.TransferType", payment.type.name),
+        platform=cast("schemas.Platform", payment.platform.name),
         instructions=msgspec.json.decode(text) if text else {},
     )
     return schemas.Transfer(

@@ -32,6 +32,10 @@ Status = Literal[
     "CANCELED",
     "MODIFY_PENDING",
 ]
+Role = Literal["TAKER", "MAKER"]
+TransferType = Literal["DEPOSIT", "WITHDRAW"]
+AskedTransferType = Literal["DEPOSIT", "WITHDRAW", "WITHDRAWL"]
+Platform = Literal["FIAT", "CRYPTO", "INTERNAL"]
 MsgType = Literal[
     "REPORT_TRADE",
     "REQUEST_NEW",
@@ -179,7 +183,7 @@ class Trade(msgspec.Struct, frozen=True):
     trade_price: str
     trade_qty: str
     trade_fee_rate: str
-    liq_flag: Literal["TAKER", "MAKER"]
+    liq_flag: Role
     match_id: str
 
 
@@ -208,14 +212,17 @@ TransferStatus = Literal["INITIALIZED", "PENDING", "COMPLETED", "FAILED", "REJEC
 
 
 class TransferBody(msgspec.Struct, frozen=True):
-    """A transfer. In `instructions`, `transfer_id` is the client's own id of it, and `client_id` the other client
-    of an INTERNAL one; the rest is for the custodian."""
+    """A transfer.
+
+    In `instructions`, `transfer_id` is the client's own id of it, and `client_id` the other client of an INTERNAL
+    one; the rest is for the custodian.
+    """
 
     amount: Number
     asset_id: Id
     client_id: Id
-    type: Literal["DEPOSIT", "WITHDRAW", "WITHDRAWL"]
-    platform: Literal["FIAT", "CRYPTO", "INTERNAL"]
+    type: AskedTransferType
+    platform: Platform
     instructions: dict[str, Any] = {}
 
 
@@ -226,8 +233,8 @@ class AnyTransfer(msgspec.Struct, frozen=True, omit_defaults=True):
     amount: Number | None = None
     asset_id: Id | None = None
     client_id: Id | None = None
-    type: Literal["DEPOSIT", "WITHDRAW", "WITHDRAWL"] | None = None
-    platform: Literal["FIAT", "CRYPTO", "INTERNAL"] | None = None
+    type: AskedTransferType | None = None
+    platform: Platform | None = None
     instructions: dict[str, Any] = {}
 
 
@@ -253,8 +260,8 @@ class TransferRequest(msgspec.Struct, frozen=True):
     amount: str
     asset_id: str
     client_id: str
-    type: Literal["DEPOSIT", "WITHDRAW"]
-    platform: Literal["FIAT", "CRYPTO", "INTERNAL"]
+    type: TransferType
+    platform: Platform
     instructions: dict[str, Any]
 
 

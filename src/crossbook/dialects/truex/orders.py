@@ -1,6 +1,5 @@
 """Entering, changing and cancelling orders, and their state."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -12,8 +11,8 @@ from crossbook.dialects.call import Call, Reply
 from crossbook.dialects.endpoint import AnyEndpoint, Auth, Endpoint
 from crossbook.dialects.rate_classes import CANCELS, ORDERS, READS
 from crossbook.dialects.truex import order_schemas as schemas
-from crossbook.dialects.truex.auth import Caller, caller_of
-from crossbook.dialects.truex.errors import Kind, Problem, invalid, not_found
+from crossbook.dialects.truex.auth import caller_of
+from crossbook.dialects.truex.errors import invalid, not_found
 from crossbook.dialects.truex.order_filter import parse
 from crossbook.dialects.truex.order_requests import (
     amendment,
@@ -54,9 +53,7 @@ class OrderHandlers:
         order = new_order(call.body, market, client, await self._rates(client))
         if order.type is OrderType.MARKET:
             data, marks = self._services.market_data, self._services.marks
-            order = replace(
-                order, price_ticks=protection_ticks(order.side, order.quantity_lots, market, data, marks)
-            )
+            order = replace(order, price_ticks=protection_ticks(order.side, order.quantity_lots, market, data, marks))
         placed = await self._services.desk.submit(order)
         if placed.repeated:
             known = await self._services.client_orders.one([client.account_id], placed.order_id)
@@ -202,56 +199,112 @@ def table(services: Services) -> list[AnyEndpoint]:
     """The rows of this module."""
     orders = OrderHandlers(services)
     one, many = {200: schemas.Order}, {200: list[schemas.Order]}
-    rows = [
+    rows: list[tuple[AnyEndpoint, list[str]]] = [
         (
             Endpoint(
-                "POST", "/orders", "Enter an order.", orders.create, one, Auth.REQUIRED, TRADE,
-                request=schemas.CreateOrder, rate_class=ORDERS, tag=TAG,
+                "POST",
+                "/orders",
+                "Enter an order.",
+                orders.create,
+                one,
+                Auth.REQUIRED,
+                TRADE,
+                request=schemas.CreateOrder,
+                rate_class=ORDERS,
+                tag=TAG,
                 description="The same external_id with the same body gives the same order.",
             ),
             ["/order"],
         ),
         (
             Endpoint(
-                "PATCH", "/orders", "Change an order.", orders.modify, one, Auth.REQUIRED, TRADE,
-                request=schemas.ModifyOrder, rate_class=ORDERS, tag=TAG,
+                "PATCH",
+                "/orders",
+                "Change an order.",
+                orders.modify,
+                one,
+                Auth.REQUIRED,
+                TRADE,
+                request=schemas.ModifyOrder,
+                rate_class=ORDERS,
+                tag=TAG,
                 description="new_qty is the new total. A lower quantity alone keeps the order's place in the queue.",
             ),
             ["/order"],
         ),
         (
             Endpoint(
-                "DELETE", "/orders/{ref_id}", "Cancel an order.", orders.cancel, one, Auth.REQUIRED, TRADE,
-                query=schemas.RefQuery, rate_class=CANCELS, tag=TAG,
+                "DELETE",
+                "/orders/{ref_id}",
+                "Cancel an order.",
+                orders.cancel,
+                one,
+                Auth.REQUIRED,
+                TRADE,
+                query=schemas.RefQuery,
+                rate_class=CANCELS,
+                tag=TAG,
             ),
             ["/order/{ref_id}"],
         ),
         (
             Endpoint(
-                "GET", "/orders/status/{ref_id}", "One order.", orders.status, one, Auth.REQUIRED, READ,
-                query=schemas.RefQuery, rate_class=READS, tag=TAG,
+                "GET",
+                "/orders/status/{ref_id}",
+                "One order.",
+                orders.status,
+                one,
+                Auth.REQUIRED,
+                READ,
+                query=schemas.RefQuery,
+                rate_class=READS,
+                tag=TAG,
             ),
             ["/order/status/{ref_id}"],
         ),
         (
             Endpoint(
-                "GET", "/orders/active", "Orders that may still trade.", orders.active, many, Auth.REQUIRED, READ,
-                query=schemas.ActiveQuery, rate_class=READS, tag=TAG,
+                "GET",
+                "/orders/active",
+                "Orders that may still trade.",
+                orders.active,
+                many,
+                Auth.REQUIRED,
+                READ,
+                query=schemas.ActiveQuery,
+                rate_class=READS,
+                tag=TAG,
             ),
             ["/order/active"],
         ),
         (
             Endpoint(
-                "GET", "/orders/list", "Orders that fulfil a filter, newest first.", orders.find, many, Auth.REQUIRED,
-                READ, query=schemas.OrdersQuery, rate_class=READS, tag=TAG,
+                "GET",
+                "/orders/list",
+                "Orders that fulfil a filter, newest first.",
+                orders.find,
+                many,
+                Auth.REQUIRED,
+                READ,
+                query=schemas.OrdersQuery,
+                rate_class=READS,
+                tag=TAG,
                 description='query is JSON: {"columns": [{"name": "status", "filter": [{"$in": ["CANCELED"]}]}]}.',
             ),
             ["/order/list"],
         ),
         (
             Endpoint(
-                "GET", "/orders", "Orders that fulfil a filter, newest first.", orders.find, many, Auth.REQUIRED,
-                READ, query=schemas.OrdersQuery, rate_class=READS, tag=TAG,
+                "GET",
+                "/orders",
+                "Orders that fulfil a filter, newest first.",
+                orders.find,
+                many,
+                Auth.REQUIRED,
+                READ,
+                query=schemas.OrdersQuery,
+                rate_class=READS,
+                tag=TAG,
             ),
             ["/order"],
         ),
