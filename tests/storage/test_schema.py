@@ -6,7 +6,7 @@ import pytest
 
 from crossbook.storage.database import Database, Transaction
 from crossbook.storage.errors import ConstraintViolated
-from tests.storage import schema_keys
+from tests.storage import schema_keys, schema_swaps
 from tests.storage.support import using
 
 HASH = "decode(repeat('00', 32), 'hex')"
@@ -148,6 +148,44 @@ GOOD: dict[str, dict[str, str]] = {
         "created_at_ms": "0",
     },
     "snapshots": {"market_id": "1", "sequence": "1", "data": "'x'", "created_at_ms": "0"},
+    "market_prices": {
+        "market_id": "1",
+        "mark_price_ticks": "100",
+        "index_price_ticks": "0",
+        "sequence": "1",
+        "updated_at_ms": "0",
+    },
+    "fundings": {
+        "market_id": "1",
+        "period_start_ms": "0",
+        "rate_ppb": "-100000",
+        "index_price_ticks": "100",
+        "positions": "2",
+        "paid_units": "8",
+        "received_units": "7",
+        "dust_units": "1",
+        "sequence": "1",
+        "event_index": "0",
+        "created_at_ms": "0",
+    },
+    "funding_payments": {
+        "market_id": "1",
+        "period_start_ms": "0",
+        "account_id": USER,
+        "position_lots": "-1",
+        "amount_units": "7",
+    },
+    "position_closings": {
+        "market_id": "1",
+        "sequence": "1",
+        "event_index": "0",
+        "account_id": USER,
+        "position_lots": "-1",
+        "cost_units": "-100",
+        "price_ticks": "90",
+        "realised_pnl_units": "10",
+        "created_at_ms": "0",
+    },
     "transfers": {
         "transfer_id": "7",
         "account_id": USER,
@@ -185,6 +223,7 @@ GOOD: dict[str, dict[str, str]] = {
         "fencing_token": "1",
         "expires_at_ms": "0",
     },
+    **schema_swaps.GOOD,
     **schema_keys.GOOD,
 }
 
@@ -267,7 +306,7 @@ MORE_GOOD: list[tuple[str, Change]] = [
 WRONG: list[tuple[str, str, Change]] = [
     ("users_pkey", "users", {"user_id": "1"}),
     ("users_user_id_range", "users", {"user_id": "0"}),
-    ("users_kind_known", "users", {"kind": "5"}),
+    ("users_kind_known", "users", {"kind": "6"}),
     ("users_email_form", "users", {"email": "'A@b'"}),
     ("users_email_form", "users", {"email": "'nobody'"}),
     ("users_name_length", "users", {"name": "repeat('x', 101)"}),
@@ -478,6 +517,24 @@ WRONG: list[tuple[str, str, Change]] = [
     ("activity_reason_by_kind", "activity", {**REQUEST, "kind": "7"}),
     ("activity_sequence_range", "activity", {"sequence": "0"}),
     ("activity_recorded_at_range", "activity", {"recorded_at_ns": "-1"}),
+    ("market_prices_market_id_fkey", "market_prices", {"market_id": "99"}),
+    ("market_prices_range", "market_prices", {"mark_price_ticks": "-1"}),
+    ("market_prices_range", "market_prices", {"index_price_ticks": "1099511627776"}),
+    ("market_prices_sequence_range", "market_prices", {"sequence": "0"}),
+    ("market_prices_updated_at_range", "market_prices", {"updated_at_ms": "-1"}),
+    ("fundings_market_id_fkey", "fundings", {"market_id": "99"}),
+    ("fundings_period_range", "fundings", {"period_start_ms": "-1"}),
+    ("fundings_rate_range", "fundings", {"rate_ppb": "1000000001"}),
+    ("fundings_index_range", "fundings", {"index_price_ticks": "0"}),
+    ("fundings_amounts_agree", "fundings", {"dust_units": "2"}),
+    ("fundings_amounts_agree", "fundings", {"received_units": "9", "dust_units": "-1"}),
+    ("fundings_event_range", "fundings", {"event_index": "-1"}),
+    ("fundings_created_at_range", "fundings", {"created_at_ms": "-1"}),
+    ("funding_payments_position_not_flat", "funding_payments", {"position_lots": "0"}),
+    ("position_closings_position_not_flat", "position_closings", {"position_lots": "0"}),
+    ("position_closings_price_range", "position_closings", {"price_ticks": "0"}),
+    ("position_closings_event_range", "position_closings", {"sequence": "0"}),
+    ("position_closings_created_at_range", "position_closings", {"created_at_ms": "-1"}),
     ("transfers_account_id_fkey", "transfers", {"account_id": "1000099"}),
     ("transfers_counterparty_id_fkey", "transfers", {**INTERNAL, "counterparty_id": "1000099"}),
     ("transfers_asset_id_fkey", "transfers", {"asset_id": "99"}),
@@ -533,6 +590,10 @@ TWICE: list[tuple[str, str, Change]] = [
     ("snapshots_pkey", "snapshots", {}),
     ("leases_pkey", "leases", {}),
     ("activity_pkey", "activity", {}),
+    ("market_prices_pkey", "market_prices", {}),
+    ("fundings_pkey", "fundings", {"rate_ppb": "5", "sequence": "2"}),
+    ("funding_payments_pkey", "funding_payments", {"amount_units": "8"}),
+    ("position_closings_pkey", "position_closings", {"price_ticks": "91"}),
     ("transfers_pkey", "transfers", {"client_transfer_id": "'y'"}),
     ("transfers_one_by_client_id", "transfers", {"transfer_id": "8"}),
     ("simulated_custody_pkey", "simulated_custody", {}),
@@ -550,6 +611,9 @@ STATEMENTS: list[tuple[str, str]] = [
     ("postings_append_only", "UPDATE postings SET amount_units = 1"),
     ("journals_append_only", "DELETE FROM journals"),
     ("fills_append_only", "TRUNCATE fills"),
+    ("fundings_append_only", "DELETE FROM fundings"),
+    ("funding_payments_append_only", "UPDATE funding_payments SET amount_units = 0"),
+    ("position_closings_append_only", "DELETE FROM position_closings"),
     ("commands_append_only", "DELETE FROM commands"),
     ("market_sequences_not_negative", "UPDATE market_sequences SET last_accepted_sequence = -1 WHERE market_id = 1"),
     ("market_sequences_without_gap", "UPDATE market_sequences SET last_accepted_sequence = 3 WHERE market_id = 2"),
@@ -577,6 +641,7 @@ ELSEWHERE = {
     "assets_asset_id_is_margin_asset_key",
     # Unique by construction: made by the database, never given.
     "fills_by_account",
+    "funding_payments_newest",
     # Not a rule: makes the counters of a new market.
     "markets_start_counters",
     # A counter is born at 0 and never falls, so this can not be reached; it says so in the catalogue.
@@ -584,8 +649,11 @@ ELSEWHERE = {
 }
 
 WRONG_STATES = [
-    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG]),
-    *((rule, insert(table) + insert(table, change)) for rule, table, change in [*TWICE, *schema_keys.TWICE]),
+    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG, *schema_swaps.WRONG]),
+    *(
+        (rule, insert(table) + insert(table, change))
+        for rule, table, change in [*TWICE, *schema_keys.TWICE, *schema_swaps.TWICE]
+    ),
     *STATEMENTS,
 ]
 
@@ -594,7 +662,7 @@ WRONG_STATES = [
 def world_url(module_url: str) -> str:
     async def scenario(database: Database) -> None:
         async with database.transaction() as transaction:
-            await transaction.execute(WORLD)
+            await transaction.execute(WORLD + schema_swaps.WORLD)
 
     using(module_url, scenario)
     return module_url
@@ -633,7 +701,7 @@ def test_every_wrong_state_is_refused_by_the_rule_that_names_it(world_url: str) 
 def test_the_rows_that_the_wrong_ones_differ_from_are_accepted(world_url: str) -> None:
     # A command needs its counter; the log has tests of its own.
     statements = [insert(table) for table in GOOD if table != "commands"]
-    statements += [insert(table, change) for table, change in MORE_GOOD]
+    statements += [insert(table, change) for table, change in (*MORE_GOOD, *schema_swaps.MORE_GOOD)]
     statements.append(POSTINGS + "(1, 0, 1, 1, 1, 5), (1, 1, 2, 1, 1, -5), (1, 2, 1, 2, 1, 9), (1, 3, 2, 2, 1, -9)")
     assert [
         (rule, statement) for rule, statement in zip(refusals(world_url, statements), statements, strict=True) if rule
