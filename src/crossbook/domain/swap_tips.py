@@ -68,7 +68,7 @@ def tips_of(
         if not reaches or reach > reaches[-1]:
             reaches.append(reach)
             steps.append(index)
-    busy = {counter_id for _, counter_id in swapping}
+    busy = {counter_id for _, counter_id in sorted(swapping)}
     found: list[list[Counter]] = [[] for _ in own]
     for counter in counters:
         step = bisect_left(reaches, sign * counter.price_units)
