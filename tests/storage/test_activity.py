@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from crossbook.application.activity import KEPT_MS, NS_PER_MS, Activity, ActivityKind
 from crossbook.application.requests import AmendRequest
@@ -39,7 +40,7 @@ async def all_of(venue: AuditedVenue, reader: ActivityReader, trader: int) -> li
 
 def test_every_kind_of_step_is_written_with_its_terms(database_url: str) -> None:
     async def play(venue: AuditedVenue, reader: ActivityReader) -> None:
-        async def buy(lots: int, ticks: int, name: str, **terms: object) -> int:
+        async def buy(lots: int, ticks: int, name: str, **terms: Any) -> int:
             return await venue.submit(
                 1, venue.spot, Side.BUY, lots, ticks, external_id=name, keeps_activity=True, **terms
             )
@@ -87,7 +88,7 @@ def test_every_kind_of_step_is_written_with_its_terms(database_url: str) -> None
 
 def test_a_market_order_has_no_price_and_cancel_all_asks_for_each(database_url: str) -> None:
     async def play(venue: AuditedVenue, reader: ActivityReader) -> None:
-        keeping = {"keeps_activity": True}
+        keeping: dict[str, Any] = {"keeps_activity": True}
         await venue.submit(0, venue.spot, Side.SELL, 1, SPOT_TICKS)
         await venue.submit(1, venue.spot, Side.BUY, 1, SPOT_TICKS + 9, OrderType.MARKET, **keeping)
         for ticks in (1, 2):
