@@ -80,8 +80,8 @@ class ActivityReader:
                 FROM activity
                 WHERE account_id = ANY ($1::bigint[]) AND recorded_at_ns > $2 AND recorded_at_ns <= $3
                     AND activity_id < $4
-                    AND (cardinality($5::bigint[]) = 0 OR order_id = ANY ($5))
-                    AND (cardinality($6::smallint[]) = 0 OR kind = ANY ($6))
+                    AND (cardinality($5::bigint[]) = 0 OR order_id = ANY ($5::bigint[]))
+                    AND (cardinality($6::smallint[]) = 0 OR kind = ANY ($6::smallint[]))
                 ORDER BY activity_id DESC LIMIT $7 OFFSET $8
                 """,
                 accounts,
