@@ -59,9 +59,11 @@ from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import market_limits as stored_limits
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
 from crossbook.storage.assets import AssetList
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -80,6 +82,7 @@ from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -285,6 +288,7 @@ class _Wiring:
         queries = Queries(ground.database)  # 9
         transfers = self._transfers(funds)
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
+        self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._keys = ApiKeys(KeyStore(ground.database), sealer_of(settings), self._clock)
         self._clients = Clients(ClientStore(ground.database), self._clock)
@@ -309,7 +313,7 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
-        self._parts.app = self._application(services)  # 1 and 2
+        self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             kit = TruexKit(self._clients, self._keys, funds, queries)
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
@@ -389,7 +393,7 @@ class _Wiring:
         self._parts.watches = {"marks": marks, "lag": lag, "states": states}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -403,7 +407,7 @@ class _Wiring:
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, checks), __version__),
+                truex_dialect(self._truex(services, transfers, checks), __version__),
             )
         ]
         access, parts.flush_logs = _access_log(settings, self._clock)
@@ -420,7 +424,7 @@ class _Wiring:
         )
         return build_app(dialects, setup)
 
-    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+    def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
         database, settings = self._ground.database, self._settings
 
@@ -437,6 +441,10 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            client_orders=ClientOrders(database),
+            activity=ActivityReader(database),
+            transfers=transfers,
+            transfer_lists=TransferStore(database),
             healthy=healthy,
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
