@@ -38,6 +38,7 @@ from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
@@ -59,9 +60,11 @@ from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import market_limits as stored_limits
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
 from crossbook.storage.assets import AssetList
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -80,6 +83,7 @@ from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -285,6 +289,7 @@ class _Wiring:
         queries = Queries(ground.database)  # 9
         transfers = self._transfers(funds)
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
+        self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._keys = ApiKeys(KeyStore(ground.database), sealer_of(settings), self._clock)
         self._clients = Clients(ClientStore(ground.database), self._clock)
@@ -309,7 +314,7 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
-        self._parts.app = self._application(services)  # 1 and 2
+        self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             kit = TruexKit(self._clients, self._keys, funds, queries)
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
@@ -389,7 +394,7 @@ class _Wiring:
         self._parts.watches = {"marks": marks, "lag": lag, "states": states}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -399,11 +404,12 @@ class _Wiring:
         }
         symbols = [name.symbol for name in self._names]
         checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
+        truex = self._truex(services, transfers, checks)
         dialects = [
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, checks), __version__),
+                truex_dialect(truex, __version__),
             )
         ]
         access, parts.flush_logs = _access_log(settings, self._clock)
@@ -416,11 +422,11 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
             origins=settings.web_origins,
-            routes=self._sockets(services),
+            routes=self._sockets(services, truex),
         )
         return build_app(dialects, setup)
 
-    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+    def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
         database, settings = self._ground.database, self._settings
 
@@ -437,14 +443,19 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            client_orders=ClientOrders(database),
+            activity=ActivityReader(database),
+            transfers=transfers,
+            transfer_lists=TransferStore(database),
             healthy=healthy,
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
             versions=_truex_versions(settings),
+            account_feed=flux.account_feed,
         )
 
-    def _sockets(self, services: Services) -> list[WebSocketRoute]:
-        """The WebSockets of the dialects."""
+    def _sockets(self, flux: Services, truex: TruexServices) -> list[WebSocketRoute]:
+        """The WebSockets of the dialects. TrueX's clients dial any path, so it takes those that no other wants."""
         settings = self._settings
         limits = SocketLimits(
             connections=settings.sockets_limit,
@@ -455,7 +466,10 @@ class _Wiring:
         room = self._parts.sockets = SocketRoom(
             limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
         )
-        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
+        return [
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
+            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, settings.socket_subscriptions))),
+        ]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""

@@ -183,7 +183,10 @@ def test_what_is_left_is_told_each_time(socket: SocketClient) -> None:
     answer = socket.ask("SUBSCRIBE_NO_AUTH", ["TRADE", "EBBO"], [SYMBOL, "BTC-USDC"])
     assert answer["status"] == "UNAUTHENTICATED"
     both = [SYMBOL, "BTC-USDC"]
-    assert answer["subscriptions"] == [{"channel": "EBBO", "item_names": both}, {"channel": "TRADE", "item_names": both}]
+    assert answer["subscriptions"] == [
+        {"channel": "EBBO", "item_names": both},
+        {"channel": "TRADE", "item_names": both},
+    ]
     answer = socket.ask("UNSUBSCRIBE_NO_AUTH", ["EBBO"], ["BTC-USDC"])
     assert answer["subscriptions"][0] == {"channel": "EBBO", "item_names": [SYMBOL]}
     answer = socket.ask("UNSUBSCRIBE_NO_AUTH", ["TRADE"])
@@ -319,9 +322,7 @@ def test_the_book_of_the_stream_is_the_book(
             assert book.updates > 0
 
 
-def test_an_instrument_is_told_again_when_its_row_changes(
-    venue: FluxVenue, socket: SocketClient, maker: Maker
-) -> None:
+def test_an_instrument_is_told_again_when_its_row_changes(venue: FluxVenue, socket: SocketClient, maker: Maker) -> None:
     socket.ask("SUBSCRIBE_NO_AUTH", ["INSTRUMENT"], [SYMBOL])
     before = socket.next()
     maker.order("SELL", "40000", "0.1", stp="NONE")
