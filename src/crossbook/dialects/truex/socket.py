@@ -161,9 +161,6 @@ class TruexSession:
         joins = [(each, *await self._way(*each, signed)) for each in wanted]
         if self._is_closed:
             return
-        if signed:
-            self._key_id = key.key.key_id.encode()
-            self._start_checking()
         status: Status = "AUTHENTICATED" if signed else "UNAUTHENTICATED"
         self._drop([each for each in wanted if each in self._held])
         lines = []
@@ -171,6 +168,9 @@ class TruexSession:
             line = Line(self._peer, self._numbers, channel, status)
             self._held[channel, name] = (status, partial(leave, line))
             lines.append((join, line))
+        if signed:
+            self._key_id = key.key.key_id.encode()
+            self._start_checking()
         self._confirm(status)
         for join, line in lines:
             join(line)
