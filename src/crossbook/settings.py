@@ -36,6 +36,7 @@ _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _DATABASE_SCHEMES: Final = ("postgresql", "postgres")
 _CHAINS: Final = frozenset({"lethean", "zano"})
 _ASSET_ID: Final = re.compile(r"[0-9a-f]{64}")
+_CURRENCY_NAME: Final = re.compile(r"[A-Za-z0-9 .-]{1,32}")
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 
 
@@ -487,8 +488,9 @@ def _problems_together(settings: Settings) -> Iterator[str]:
         yield f"lethean_chains must be some of {', '.join(sorted(_CHAINS))}."
     if not _ASSET_ID.fullmatch(settings.lethean_native_asset_id):
         yield "lethean_native_asset_id must be 64 hexadecimal digits in lower case."
-    if not (0 < len(settings.lethean_native_code) <= 32 and 0 < len(settings.lethean_native_name) <= 100):
-        yield "lethean_native_code must have 1 to 32 characters, lethean_native_name 1 to 100."
+    for name, text in (("code", settings.lethean_native_code), ("name", settings.lethean_native_name)):
+        if not _CURRENCY_NAME.fullmatch(text):
+            yield f"lethean_native_{name} must be 1 to 32 letters, digits, spaces, points or dashes."
     yield from _problems_of_origins(settings.web_origins)
     yield from _problems_of_secret(settings)
     yield from _problems_of_sealing_keys(settings.sealing_keys)

@@ -71,9 +71,10 @@ def test_no_request_finds_a_fault_or_an_undocumented_reply(
             assume(not holds_fraction(case.body))
             if real:
                 made_real(case.body, known["real"])
-        given_token = case.body.get("token") if isinstance(case.body, dict) else None
+        body: Any = case.body
+        given_token = body.get("token") if isinstance(body, dict) else None
         if isinstance(given_token, str) and token and not path.endswith("sign-out"):
-            case.body["token"] = token
+            body["token"] = token
         case.call_and_validate(base_url=venue.addresses["embedded"], excluded_checks=NOT_ASKED, timeout=30)
 
     send()
