@@ -58,8 +58,10 @@ from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -79,6 +81,7 @@ from crossbook.swap_board import Operators, build_board
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -283,6 +286,7 @@ class _Wiring:
         queries = Queries(ground.database)  # 9
         transfers = self._transfers(funds)
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
+        self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
@@ -315,7 +319,7 @@ class _Wiring:
             unavailable=UNAVAILABLE,
         )
         self._parts.watches.update(self._board.work)
-        self._parts.app = self._application(services)  # 1 and 2
+        self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
@@ -383,7 +387,7 @@ class _Wiring:
         self._parts.watches = {"marks": marks, "lag": lag}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -397,7 +401,7 @@ class _Wiring:
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, checks), __version__),
+                truex_dialect(self._truex(services, transfers, checks), __version__),
             )
         ]
         # Its bodies hold proposals, so they have a limit of their own.
@@ -418,7 +422,7 @@ class _Wiring:
         )
         return build_app(dialects, setup)
 
-    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+    def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
         database, settings = self._ground.database, self._settings
 
@@ -433,6 +437,10 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            client_orders=ClientOrders(database),
+            activity=ActivityReader(database),
+            transfers=transfers,
+            transfer_lists=TransferStore(database),
             healthy=healthy,
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
