@@ -5,6 +5,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from crossbook.dialects.truex import schemas
+from crossbook.dialects.truex.order_schemas import ActivityRow
+
 MAX_ITEMS: Final = 100
 MAX_NAME: Final = 64
 MAX_CREDENTIAL: Final = 256
@@ -104,3 +107,67 @@ class ClientData(msgspec.Struct, frozen=True, kw_only=True):
     """The snapshot of DROPCOPY: whose activity follows."""
 
     client_id: str
+
+
+# -- Data with their frame, for the documentation: what is sent is put together from prepared texts --
+Number = Annotated[str, Meta(pattern="^[0-9]+$", description="a number in a string, rising with each update")]
+
+
+class InstrumentMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument as `GET /instruments` has it, and again when its row is another."""
+
+    seqnum: Number
+    channel: Literal["INSTRUMENT"] = "INSTRUMENT"
+    update: Kind
+    status: Status
+    data: schemas.InstrumentRow
+
+
+class EbboMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The best bid and offer as `GET /markets/quote` has them, and again when they or the last trade are others."""
+
+    seqnum: Number
+    channel: Literal["EBBO"] = "EBBO"
+    update: Kind
+    status: Status
+    data: schemas.QuoteRow
+
+
+class TradeMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The last trade, and then every one."""
+
+    seqnum: Number
+    channel: Literal["TRADE"] = "TRADE"
+    update: Kind
+    status: Status
+    data: TradeData
+
+
+class DepthMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The best 1,000 levels of each side, and then those that change."""
+
+    seqnum: Number
+    channel: Literal["DEPTH"] = "DEPTH"
+    update: Kind
+    status: Status
+    data: DepthData
+
+
+class DropcopyMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a client's order, as `GET /orders/activity` has it."""
+
+    seqnum: Number
+    channel: Literal["DROPCOPY"] = "DROPCOPY"
+    update: Literal["UPDATE"]
+    status: Status
+    data: ActivityRow
+
+
+class DropcopyStart(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose activity follows."""
+
+    seqnum: Number
+    channel: Literal["DROPCOPY"] = "DROPCOPY"
+    update: Literal["SNAPSHOT"]
+    status: Status
+    data: ClientData
