@@ -5,6 +5,7 @@ A refused request leaves no trace, so one bad order never fails its neighbours. 
 the way of an order.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from crossbook.application import validation
@@ -52,6 +53,8 @@ class Admission:
             if known is not None:
                 return _repeat(known, order.client_order_id, fingerprint)
         market = self._markets.numbered(order.market_id)
+        if not order.leverage:
+            order = replace(order, leverage=self._reserves.leverage_of(order, market))
         rates = _rates(order, market.instrument)
         held_units = self._reserves.for_order(order, rates, market)
         index = self._log(market.number, _submission(order, order_id))
