@@ -15,6 +15,7 @@ import pytest
 from tests.venue_process import Trader, VenueProcess, eventually, free_port
 
 SECRET = "vK3x9Qp7RtYw2LmN8sDf4GhJ6cBz1AeU5oXi"
+SEALING_KEY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_a_venue_trades_stops_and_goes_on(tmp_path: Path) -> None:
 def test_the_demo_users_are_in_a_file_for_the_owner_alone(standing: VenueProcess) -> None:
     assert mode(standing.data / "demo.json") == 0o600
     assert mode(standing.data / "jwt_secret") == 0o600
+    assert mode(standing.data / "sealing_key") == 0o600
     demo = standing.demo
     assert demo["base_url"] == standing.url
     assert [user["name"] for user in demo["users"]] == ["alice", "bob", "carol"]
@@ -228,10 +230,12 @@ def test_production_names_what_it_needs(words: tuple[str, ...]) -> None:
     assert result.returncode == 2
     assert "DATABASE_URL is not set" in result.stderr
     assert "JWT_SECRET is not set" in result.stderr
+    assert "CROSSBOOK_SEALING_KEYS is not set" in result.stderr
 
 
 def test_up_is_not_for_production() -> None:
     given = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere", "JWT_SECRET": SECRET}
+    given["CROSSBOOK_SEALING_KEYS"] = SEALING_KEY
     result = crossbook("up", RUNTIME_MODE="production", **given)
     assert result.returncode == 2
     assert "`crossbook up` is the embedded venue" in result.stderr

@@ -15,11 +15,13 @@ ROOT = Path(__file__).parent.parent
 GOOD_SECRET = "q9X2vB7nM4kL8jH3gF6dS1aZ5xC0wErTyU"
 DATABASE_URL = "postgresql://crossbook:hunter2@db.example/venue"
 REDIS_URL = "rediss://:hunter3@redis.example:6380/0"
+SEALING_KEY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 PRODUCTION = {
     "RUNTIME_MODE": "production",
     "DATABASE_URL": DATABASE_URL,
     "REDIS_URL": REDIS_URL,
     "JWT_SECRET": GOOD_SECRET,
+    "CROSSBOOK_SEALING_KEYS": SEALING_KEY,
 }
 
 
@@ -247,7 +249,7 @@ def test_production_starts_nothing_of_its_own() -> None:
     assert (settings.database_url, settings.redis_url, settings.jwt_secret) == (DATABASE_URL, REDIS_URL, GOOD_SECRET)
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "JWT_SECRET"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CROSSBOOK_SEALING_KEYS"])
 def test_production_needs_what_the_embedded_venue_brings(name: str) -> None:
     for environment in (
         {**PRODUCTION, name: ""},

@@ -7,7 +7,7 @@ Numbers are those of the way of an order (ARCHITECTURE.md): 1 request, 2 dialect
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
 from crossbook.application.accounts import Accounts
+from crossbook.application.api_keys import ApiKeys
+from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
 from crossbook.application.funds import Funds
@@ -29,6 +31,10 @@ from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.truex.endpoints import truex_dialect
+from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.dialects.truex.versions import versions_of
+from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
@@ -36,15 +42,19 @@ from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
 from crossbook.rates import brake_of, limiter_of
 from crossbook.readiness import Worker, checks_of
 from crossbook.security.passwords import Passwords
+from crossbook.security.sealing import Sealer, new_sealing_key, sealing_key
 from crossbook.security.tokens import Tokens
 from crossbook.server.access_log import LOGGER, JsonAccessLog, log_access
 from crossbook.server.app import Setup, build_app
+from crossbook.server.health import Check, readiness
 from crossbook.server.metrics import Metrics
 from crossbook.server.middleware import AccessLog
-from crossbook.settings import Settings
+from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
@@ -75,6 +85,7 @@ from crossbook.workers.wake import Wake
 
 POSTGRES_FOLDER: Final = "postgres"
 SECRET_FILE: Final = "jwt_secret"  # noqa: S105 - a file's name
+SEALING_FILE: Final = "sealing_key"
 MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
@@ -83,7 +94,7 @@ DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
 SECRET_BYTES: Final = 48
 UNAVAILABLE: Final = (DatabaseUnavailable, StatementTooSlow, TransactionConflict, StreamError, MarketDataUnavailable)
-"""What Flux answers with 503."""
+"""What dialects answer with 503."""
 
 _log: Final = Log("bootstrap")
 _access: Final = Log(LOGGER)
@@ -351,11 +362,13 @@ class _Wiring:
         }
         symbols = [name.symbol for name in self._names]
         checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
-        dialect = replace(
-            flux_dialect(services, __version__),
-            body_limit_bytes=settings.body_limit_bytes,
-            depth_limit=settings.json_depth_limit,
-        )
+        dialects = [
+            replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
+            for dialect in (
+                flux_dialect(services, __version__),
+                truex_dialect(self._truex(services, checks), __version__),
+            )
+        ]
         access, parts.flush_logs = _access_log(settings, self._clock)
         setup = Setup(
             new_id=partial(secret_token, 16),
@@ -366,7 +379,28 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
         )
-        return build_app([dialect], setup)
+        return build_app(dialects, setup)
+
+    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+        """The venue as TrueX sees it: the same desk, markets and data."""
+        database, settings = self._ground.database, self._settings
+
+        async def healthy() -> bool:
+            return (await readiness(checks)).status == "ready"
+
+        return TruexServices(
+            keys=ApiKeys(KeyStore(database), sealer_of(settings), self._clock),
+            clients=Clients(ClientStore(database), self._clock),
+            desk=flux.desk,
+            markets=self._markets,
+            marks=self._marks,
+            market_data=flux.market_data,
+            clock=self._clock,
+            healthy=healthy,
+            unavailable=UNAVAILABLE,
+            limiter=flux.limiter,
+            versions=_truex_versions(settings),
+        )
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""
@@ -416,6 +450,33 @@ def signing_secret(settings: Settings) -> str:
         secret = secret_token(SECRET_BYTES)
         private_files.write(file, secret + "\n")
     return secret
+
+
+def _truex_versions(settings: Settings) -> Versions:
+    """The versions of TrueX, with those that the settings deprecate. Raises VenueError for an unknown one."""
+    found = map(deprecation_in, settings.truex_deprecated_versions)
+    try:
+        return versions_of({name: Retirement(since, until) for name, since, until in found})
+    except ValueError as error:
+        raise VenueError(f"truex_deprecated_versions: {error}") from error
+
+
+def sealer_of(settings: Settings) -> Sealer:
+    """What seals secrets in the database: keys of the settings, else of the data folder, made there once.
+
+    Raises DataFolderError and VenueError.
+    """
+    if settings.sealing_keys:
+        return Sealer([sealing_key(key) for key in settings.sealing_keys])
+    file = settings.data_dir / SEALING_FILE
+    text = (private_files.read(file) or "").strip()
+    if not text:
+        text = new_sealing_key()
+        private_files.write(file, text + "\n")
+    try:
+        return Sealer([sealing_key(text)])
+    except ValueError as error:
+        raise VenueError(f"{file} is damaged: {error}; put it back from a backup") from error
 
 
 def _system_door(desk: Desk) -> Callable[[int, Sequence[SingleCommand]], Awaitable[None]]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from crossbook.dialects.flux.endpoints import CANCELS, LOGINS, READS, REGISTRATIONS
-from crossbook.dialects.flux.orders import ORDERS
 from crossbook.dialects.flux.services import NoBrake
+from crossbook.dialects.rate_classes import CANCELS, LOGINS, ORDERS, READS, REGISTRATIONS
 from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimits
 from crossbook.settings import Settings
 from crossbook.system import Clock

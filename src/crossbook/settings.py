@@ -13,6 +13,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 
 from crossbook.domain.errors import CrossbookError
 from crossbook.logs import LogFormat, LogLevel
+from crossbook.security.sealing import sealing_key
 from crossbook.security.signing_secret import SHORTEST_SECRET_BYTES, weakness_of
 from crossbook.settings_fields import PREFIX, Secrecy, Setting, setting, settings_of
 
@@ -68,7 +70,7 @@ class Settings:
         RuntimeMode.EMBEDDED,
         "Venue",
         "`embedded` brings its own PostgreSQL and streams. `production` starts nothing of its own, and needs"
-        " DATABASE_URL, REDIS_URL and JWT_SECRET.",
+        " DATABASE_URL, REDIS_URL, JWT_SECRET and CROSSBOOK_SEALING_KEYS.",
         bare_name=True,
     )
     host: str = setting("127.0.0.1", "Venue", "The address to listen on. `0.0.0.0` is every address of the machine.")
@@ -131,6 +133,14 @@ class Settings:
         bare_name=True,
     )
     jwt_expiry_s: int = setting(86_400, "Sign-in", "How long a token is valid.", least=60, most=31_536_000)
+    sealing_keys: tuple[str, ...] = setting(
+        (),
+        "Sign-in",
+        "Keys that seal the secrets of API keys in the database, each 32 random bytes in Base64: the first one seals,"
+        " the others still open what they sealed. Without one, the embedded mode makes its own and keeps it in the"
+        " data folder.",
+        secrecy=Secrecy.SECRET,
+    )
     password_threads: int = setting(
         2, "Sign-in", "Passwords that are hashed at once; each takes 32 MiB of memory while it is.", least=1, most=64
     )
@@ -182,6 +192,15 @@ class Settings:
         65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
+
+    # -- TrueX ---------------------------------------------------------------------------------------
+    truex_deprecated_versions: tuple[str, ...] = setting(
+        (),
+        "TrueX",
+        "Versions of the API that are deprecated, each as `version:since:until`, such as"
+        " `v2024_01_01:2026-06-01:2027-06-01`; `until` may be left out. Replies then carry the headers Deprecation and"
+        " Sunset.",
+    )
 
     # -- Lethean -------------------------------------------------------------------------------------
     lethean_daemon_url: str | None = setting(
@@ -398,6 +417,8 @@ def _problems_together(settings: Settings) -> Iterator[str]:
     if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
         yield f"lethean_daemon_url {fault}."
     yield from _problems_of_secret(settings)
+    yield from _problems_of_sealing_keys(settings.sealing_keys)
+    yield from _problems_of_deprecations(settings.truex_deprecated_versions)
     if settings.production:
         yield from _problems_in_production(settings)
 
@@ -445,11 +466,41 @@ def _problems_of_secret(settings: Settings) -> Iterator[str]:
         yield f"JWT_SECRET {weakness}. Make one with: openssl rand -base64 48"
 
 
+def _problems_of_sealing_keys(keys: tuple[str, ...]) -> Iterator[str]:
+    """No problem repeats a key."""
+    for place, key in enumerate(keys, start=1):
+        try:
+            sealing_key(key)
+        except ValueError as error:
+            yield f"sealing_keys, key {place}: {error}. Make one with: openssl rand -base64 32"
+
+
+def _problems_of_deprecations(texts: tuple[str, ...]) -> Iterator[str]:
+    for text in texts:
+        try:
+            deprecation_in(text)
+        except ValueError:
+            yield f"truex_deprecated_versions must be version:since:until with dates as 2026-06-01, not {text!r}."
+
+
+def deprecation_in(text: str) -> tuple[str, date, date | None]:
+    """The version, and since and until when, in `version:since:until`. Raises ValueError."""
+    name, since, *until = text.split(":")
+    if len(until) > 1 or not name:
+        raise ValueError("there are three parts at most")
+    sunset = date.fromisoformat(until[0]) if until else None
+    deprecated = date.fromisoformat(since)
+    if sunset is not None and sunset < deprecated:
+        raise ValueError("the end is before the beginning")
+    return name, deprecated, sunset
+
+
 def _problems_in_production(settings: Settings) -> Iterator[str]:
     needed = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "JWT_SECRET": settings.jwt_secret,
+        "CROSSBOOK_SEALING_KEYS": settings.sealing_keys,
     }
     yield from (f"{name} is not set, and production needs it." for name, value in needed.items() if not value)
     for name, wanted in (("bots", settings.bots), ("demo", settings.demo)):

@@ -134,7 +134,7 @@ class Setting:
 
     def shown(self, value: object) -> str:
         """`value` as text, without what is secret; "" for none."""
-        if value is None:
+        if value is None or value == ():
             return ""
         if self.terms.secrecy is Secrecy.SECRET:
             return HIDDEN

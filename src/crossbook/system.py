@@ -12,6 +12,7 @@ import random
 import secrets
 import threading
 import time
+import uuid
 from typing import Final, Protocol
 
 _NS_PER_MS: Final = 1_000_000
@@ -204,6 +205,16 @@ def secret_token(size_bytes: int = 32) -> str:
     if size_bytes < 16:
         raise ValueError(f"a secret needs at least 16 bytes, not {size_bytes}")
     return secrets.token_urlsafe(size_bytes)
+
+
+def random_bytes(size_bytes: int) -> bytes:
+    """Random bytes that nobody can guess, for keys and nonces."""
+    return secrets.token_bytes(size_bytes)
+
+
+def random_uuid() -> str:
+    """A random UUID (version 4) in its usual form: a name that nobody else gives, not a secret."""
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
 def random_for(seed: int, name: str) -> random.Random:

@@ -33,6 +33,7 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 """When a wait is given up. No test depends on how much of it is used."""
 SECRET = "dT7v2Lr9Xq4Zb6Mn8Kc1Hs3Wf5Jg0PyAuEiOt"
+SEALING_KEY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 NO_LIMITS = {
     f"CROSSBOOK_{name}": "0"
     for name in ("ORDERS_PER_S", "CANCELS_PER_S", "READS_PER_S", "ADDRESS_PER_S", "REGISTRATIONS_PER_MINUTE")

@@ -11,7 +11,7 @@ from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.migrate import migrate
 from crossbook.system import SystemClock
-from tests.faults.rig import SECRET, Door, Load, Part, must_be_whole, play, take_seats
+from tests.faults.rig import SEALING_KEY, SECRET, Door, Load, Part, must_be_whole, play, take_seats
 from tests.streams.adapters import OwnServer
 from tests.venue_process import free_port
 
@@ -44,6 +44,7 @@ class Production:
             DATABASE_URL=self.address,
             REDIS_URL=self.redis.url,
             JWT_SECRET=SECRET,
+            CROSSBOOK_SEALING_KEYS=SEALING_KEY,
             CROSSBOOK_LEASE_MS="500",
         )
         return part

@@ -23,6 +23,7 @@ from tests.streams.adapters import OwnServer
 from tests.venue_process import PATIENCE_S, Trader, eventually, free_port, without_settings
 
 SECRET = "vK3x9Qp7RtYw2LmN8sDf4GhJ6cBz1AeU5oXi"
+SEALING_KEY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 
 
 class Parts:
@@ -38,6 +39,7 @@ class Parts:
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "JWT_SECRET": SECRET,
+            "CROSSBOOK_SEALING_KEYS": SEALING_KEY,
             "CROSSBOOK_LEASE_MS": "500",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

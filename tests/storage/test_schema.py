@@ -6,6 +6,7 @@ import pytest
 
 from crossbook.storage.database import Database, Transaction
 from crossbook.storage.errors import ConstraintViolated
+from tests.storage import schema_keys
 from tests.storage.support import using
 
 HASH = "decode(repeat('00', 32), 'hex')"
@@ -168,6 +169,7 @@ GOOD: dict[str, dict[str, str]] = {
         "fencing_token": "1",
         "expires_at_ms": "0",
     },
+    **schema_keys.GOOD,
 }
 
 # What stands in the database before each wrong state is tried.
@@ -550,8 +552,8 @@ ELSEWHERE = {
 }
 
 WRONG_STATES = [
-    *((rule, insert(table, change)) for rule, table, change in WRONG),
-    *((rule, insert(table) + insert(table, change)) for rule, table, change in TWICE),
+    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG]),
+    *((rule, insert(table) + insert(table, change)) for rule, table, change in [*TWICE, *schema_keys.TWICE]),
     *STATEMENTS,
 ]
 

@@ -56,25 +56,33 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer: `body` is encoded as JSON, unless `raw` holds the bytes themselves."""
+    """An answer: `body` is encoded as JSON, unless `raw` holds the bytes themselves.
+
+    `pagination` says where a page of a list ends, for the forms of reply that tell it in the body.
+    """
 
     status: int = 200
     body: object = None
     headers: tuple[Header, ...] = ()
     media_type: str = JSON
     raw: bytes | None = None
+    pagination: object = None
 
 
 class Call(Generic[B, Q]):
-    """A request as a handler sees it. `body` and `query` are decoded; `path` holds the path's parameters."""
+    """A request as a handler sees it. `body` and `query` are decoded; `path` holds the path's parameters.
 
-    __slots__ = ("_principal", "body", "path", "query", "raw_body", "scope", "visit")
+    `version` is the name of the version that the request asks for; "" in a dialect without versions.
+    """
+
+    __slots__ = ("_principal", "body", "path", "query", "raw_body", "scope", "version", "visit")
 
     def __init__(self, scope: Scope, visit: Visit) -> None:
         self.scope = scope
         self.visit = visit
         self.path: Mapping[str, str] = scope.get("path_params") or {}
         self.raw_body = b""
+        self.version = ""
         self.body: B
         self.query: Q
         self._principal: Principal | None = None

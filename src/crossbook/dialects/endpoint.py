@@ -8,7 +8,7 @@ authenticating and of saying errors. `EndpointApp` runs one endpoint as a plain 
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from crossbook.dialects.deadlines import Deadlines, Limit
 from crossbook.dialects.decoding import CONTROL, BodyDecoder, QueryDecoder
 from crossbook.dialects.ports import Crash, Limiter, Unlimited, Verdict, tighter
 from crossbook.dialects.refusals import Fault, FaultKind, Refusal
+from crossbook.dialects.versions import Retirement, Versions
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -69,7 +70,8 @@ class Endpoint(Generic[B, Q]):
     `path` may hold parameters in braces; they reach the handler as strings. `request` and `query` are msgspec
     Structs, or None. `responses` maps each status that the handler itself answers to the type of its body
     (None for an empty one); the framework adds those of its own faults. `rate_class` names the budget that
-    the endpoint spends ("" for none). `body_limit_bytes` overrides the dialect's.
+    the endpoint spends ("" for none). `body_limit_bytes` overrides the dialect's. `responses_in` maps the name of
+    a version to the responses that are others in it. `headers` go with every reply of the endpoint.
     """
 
     method: str
@@ -87,6 +89,8 @@ class Endpoint(Generic[B, Q]):
     example: object = None
     deprecated: bool = False
     body_limit_bytes: int = 0
+    responses_in: Mapping[str, Mapping[int, object]] = field(default_factory=dict)
+    headers: tuple[Header, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a row that contradicts itself, when the table is built."""
@@ -104,6 +108,16 @@ class Endpoint(Generic[B, Q]):
 AnyEndpoint = Endpoint[Any, Any]
 
 
+def alias(endpoint: AnyEndpoint, path: str, retirement: Retirement, prefix: str = "") -> AnyEndpoint:
+    """The same operation under an old path, marked deprecated in the document and in the headers of its replies.
+
+    `prefix` is the dialect's; the Link header needs it to name the path that takes the old one's place.
+    """
+    link = f'<{prefix}{endpoint.path}>; rel="successor-version"'.encode("ascii")
+    headers = (*endpoint.headers, *retirement.headers(), (b"link", link))
+    return replace(endpoint, path=path, deprecated=True, headers=headers)
+
+
 async def nobody(call: AnyCall) -> Principal:
     """The authenticator of a dialect whose endpoints are all public."""
     del call
@@ -117,6 +131,7 @@ class Dialect:
     `name` is its place in the documentation's address, `prefix` the start of all its paths ("" for the
     root). `security` is the OpenAPI description of its credentials. `signs_body` has the body of every
     authenticated request read, even where no schema wants one. `plain_strings` refuses control characters.
+    `versions` are those that a request may choose from; None where there is but one.
     """
 
     name: str
@@ -132,6 +147,7 @@ class Dialect:
     plain_strings: bool = True
     body_limit_bytes: int = BODY_LIMIT_BYTES
     depth_limit: int = DEPTH_LIMIT
+    versions: Versions | None = None
 
     def __post_init__(self) -> None:
         """Refuse two rows for one operation."""
@@ -142,8 +158,14 @@ class Dialect:
                 raise ValueError(f"{self.name} has two rows for {endpoint.method} {endpoint.path}")
             seen.add(operation)
 
+    def dressed(self, scope: Scope, reply: Reply) -> Reply:
+        """A reply in the form of the version that the request asks for."""
+        return reply if self.versions is None else self.versions.dressed(scope, reply, self.errors.media_type)
+
     def faults_of(self, endpoint: AnyEndpoint) -> Iterator[FaultKind]:
         """The faults that the framework itself may answer on this endpoint."""
+        if self.versions is not None:
+            yield FaultKind.INVALID
         if endpoint.rate_class:
             yield FaultKind.RATE_LIMITED
         if endpoint.request is not None or (self.signs_body and endpoint.auth is Auth.REQUIRED):
@@ -242,12 +264,20 @@ class EndpointApp:
             return
         except Exception as error:  # whatever it is, the client gets the dialect's form of it
             reply = refused(error, call, self._dialect, self._with.crash)
-        await send_reply(send, reply, budget.verdict)
+        await send_reply(send, self._finished(scope, reply), budget.verdict)
+
+    def _finished(self, scope: Scope, reply: Reply) -> Reply:
+        """The reply with the endpoint's own headers, in the form of the request's version."""
+        if self._endpoint.headers:
+            reply = msgspec.structs.replace(reply, headers=(*reply.headers, *self._endpoint.headers))
+        return self._dialect.dressed(scope, reply)
 
     async def _answer(self, call: AnyCall, receive: Receive, budget: "Budget") -> Reply:
         if self._has_parameters and any(CONTROL.search(value) for value in call.path.values()):
             raise Fault(FaultKind.NOT_FOUND, "no such path")
         budget.spend_of_address(call.visit.address)
+        if self._dialect.versions is not None:
+            call.version = self._dialect.versions.asked(call.scope).name
         if self._reads:
             await self._read(call, receive)
         if self._needs_user:
@@ -368,7 +398,7 @@ async def refuse(scope: Scope, send: Send, fault: Fault, dialect: Dialect) -> No
     """Answer a fault that belongs to no endpoint."""
     visit = visit_of(scope)
     visit.dialect = dialect.name
-    await send_reply(send, dialect.errors.reply(fault, visit.request_id))
+    await send_reply(send, dialect.dressed(scope, dialect.errors.reply(fault, visit.request_id)))
 
 
 class NotFound:
@@ -424,6 +454,7 @@ __all__ = [
     "Refusal",
     "Reply",
     "Surroundings",
+    "alias",
     "paths_of",
     "refuse",
     "send_reply",

@@ -1,13 +1,16 @@
 """A dialect's table as an OpenAPI 3.1 document."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 
-from crossbook.dialects.call import JSON
-from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect
+from crossbook.dialects.call import JSON, Reply
+from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect, ErrorForm
+from crossbook.dialects.refusals import FaultKind, Refusal
+from crossbook.dialects.versions import Version, enveloped_type
 
 OPENAPI_VERSION: Final = "3.1.0"
 REF: Final = "#/components/schemas/{name}"
@@ -20,6 +23,8 @@ HEADERS: Final[Mapping[str, Any]] = {
     "X-RateLimit-Remaining": {"description": "Requests left now.", "schema": {"type": "integer"}},
     "X-RateLimit-Reset": {"description": "Seconds until the budget is full again.", "schema": {"type": "integer"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "Deprecation": {"description": "Since when this is deprecated.", "schema": {"type": "string"}},
+    "Sunset": {"description": "Until when this is served at least.", "schema": {"type": "string"}},
 }
 LIMIT_HEADERS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 RETRIED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -55,12 +60,68 @@ def _types_of(dialect: Dialect) -> list[object]:
     return unique
 
 
-def document_of(dialect: Dialect) -> Document:
-    """The OpenAPI 3.1 document of a dialect."""
+# -- The table as one version sees it ----------------------------------------------------------------
+class EnvelopedErrors:
+    """The errors of a dialect, with the schema that they have in an enveloped version."""
+
+    def __init__(self, inner: ErrorForm, schema: object) -> None:
+        self.schema = schema
+        self.media_type = inner.media_type
+        self._inner = inner
+
+    def status(self, kind: FaultKind) -> int:
+        """The HTTP status of a fault."""
+        return self._inner.status(kind)
+
+    def reply(self, refusal: Refusal, request_id: str) -> Reply:
+        """The reply to a refusal, not yet wrapped."""
+        return self._inner.reply(refusal, request_id)
+
+    def translate(self, error: Exception) -> Refusal | None:
+        """The refusal that an application's error amounts to."""
+        return self._inner.translate(error)
+
+
+def in_version(dialect: Dialect, version: Version) -> Dialect:
+    """The dialect with the types of replies that `version` has."""
+    endpoints = [
+        replace(row, responses={**row.responses, **row.responses_in.get(version.name, {})}) for row in dialect.endpoints
+    ]
+    if not version.enveloped:
+        return replace(dialect, endpoints=endpoints)
+    problem = dialect.errors.schema
+    made: list[tuple[object, object]] = []
+
+    def wrapped(kind: object) -> object:
+        if kind is None:
+            return None
+        known = next((other for each, other in made if each is kind or each == kind), None)
+        if known is None:
+            known = enveloped_type(kind, _envelope_name(kind), problem)
+            made.append((kind, known))
+        return known
+
+    rows = [
+        replace(row, responses={status: wrapped(kind) for status, kind in row.responses.items()}) for row in endpoints
+    ]
+    return replace(dialect, endpoints=rows, errors=EnvelopedErrors(dialect.errors, wrapped(problem)))
+
+
+def _envelope_name(kind: Any) -> str:
+    rows = getattr(kind, "__args__", ())
+    return f"{rows[0].__name__}Page" if rows else f"{kind.__name__}Envelope"
+
+
+def document_of(dialect: Dialect, version: Version | None = None) -> Document:
+    """The OpenAPI 3.1 document of a dialect: of one version, or the default one, where it has several."""
+    if dialect.versions is not None:
+        version = version or dialect.versions.default
+        dialect = in_version(dialect, version)
     schemas = Schemas(dialect)
     paths: dict[str, Document] = {}
     for endpoint in dialect.endpoints:
         operation = _operation(dialect, endpoint, schemas)
+        operation["parameters"] += _version_parameters(dialect, version)
         paths.setdefault(dialect.prefix + endpoint.path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": OPENAPI_VERSION,
@@ -123,6 +184,15 @@ def _path_parameters(endpoint: AnyEndpoint) -> list[Document]:
     ]
 
 
+def _version_parameters(dialect: Dialect, version: Version | None) -> list[Document]:
+    """The header that chooses the version; the default one needs none."""
+    if dialect.versions is None or version is None:
+        return []
+    schema = {"type": "string", "enum": [version.name]}
+    required = version.name != dialect.versions.default.name
+    return [{"name": dialect.versions.header, "in": "header", "required": required, "schema": schema}]
+
+
 def _query_parameters(endpoint: AnyEndpoint, schemas: Schemas) -> list[Document]:
     if endpoint.query is None:
         return []
@@ -174,6 +244,8 @@ def _response(status: int, kind: object, endpoint: AnyEndpoint, schemas: Schemas
     names = ["X-Request-Id", *(LIMIT_HEADERS if endpoint.rate_class else ())]
     if status in RETRIED:
         names.append("Retry-After")
+    if endpoint.deprecated:
+        names += ["Deprecation", "Sunset"]
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     reply: Document = {"description": HTTPStatus(status).phrase, "headers": headers}
     if kind is not None:

@@ -232,12 +232,18 @@ def page_of(document: Document) -> str:
 
 # -- What is served ----------------------------------------------------------------------------------
 def documentation_of(dialect: Dialect) -> dict[str, Reply]:
-    """The page and the document of a dialect by path, encoded once."""
-    document = document_of(dialect)
+    """The page and the document of a dialect by path, encoded once; of each version where it has several."""
+    found = _documented(f"/docs/{dialect.name}", document_of(dialect))
+    for version in dialect.versions or ():
+        found.update(_documented(f"/docs/{dialect.name}/{version.name}", document_of(dialect, version)))
+    return found
+
+
+def _documented(path: str, document: Document) -> dict[str, Reply]:
     headers = page_headers(asset("reference.css"), asset("reference.js"))
     return {
-        f"/docs/{dialect.name}": Reply(headers=headers, media_type=HTML, raw=page_of(document).encode()),
-        f"/docs/{dialect.name}/openapi.json": Reply(raw=msgspec.json.encode(document)),
+        path: Reply(headers=headers, media_type=HTML, raw=page_of(document).encode()),
+        f"{path}/openapi.json": Reply(raw=msgspec.json.encode(document)),
     }
 
 

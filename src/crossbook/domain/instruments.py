@@ -259,7 +259,9 @@ class Instrument:
 
 USDC: Final = Asset("USDC", 6, is_stablecoin=True)
 BTC: Final = Asset("BTC", 8)
-ETH: Final = Asset("ETH", 18)
+ETH: Final = Asset("ETH", 9)
+"""In gwei: with 18 decimals, 64 bits would end at nine of it."""
+PYUSD: Final = Asset("PYUSD", 6, is_stablecoin=True)
 
 
 def _demo_perpetual(base: Asset, tick: str, lot: str) -> Instrument:
@@ -289,3 +291,26 @@ def btc_perp() -> Instrument:
 def eth_perp() -> Instrument:
     """The demo market ETH-PERP: tick 0.01, lot 0.01, the terms of the seed."""
     return _demo_perpetual(ETH, "0.01", "0.01")
+
+
+def _demo_spot(base: Asset, tick: str, lot: str) -> Instrument:
+    return Instrument(
+        symbol=f"{base.name}-{PYUSD.name}",
+        kind=InstrumentKind.SPOT,
+        base=base,
+        quote=PYUSD,
+        tick=Step.of(tick),
+        lot=Step.of(lot),
+        maker_fee_ppm=200,
+        taker_fee_ppm=500,
+    )
+
+
+def btc_pyusd() -> Instrument:
+    """The demo market BTC-PYUSD: spot, tick 0.5, lot 0.0001."""
+    return _demo_spot(BTC, "0.5", "0.0001")
+
+
+def eth_pyusd() -> Instrument:
+    """The demo market ETH-PYUSD: spot, tick 0.05, lot 0.001."""
+    return _demo_spot(ETH, "0.05", "0.001")

@@ -1,4 +1,4 @@
-"""Users, their accounts, and the sessions they hold."""
+"""Users, their accounts, and the sessions they hold. A user's own account is the first; clients may have more."""
 
 import asyncio
 
@@ -9,12 +9,16 @@ from crossbook.storage.errors import ConstraintViolated
 
 _USER = """
     SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms
-    FROM users JOIN accounts USING (user_id)
+    FROM users CROSS JOIN LATERAL (
+        SELECT account_id FROM accounts WHERE accounts.user_id = users.user_id ORDER BY account_id LIMIT 1
+    ) AS first
 """
 _SESSIONS = """
     SELECT user_id, account_id, users.kind, name, email, password_hash, scopes, users.created_at_ms, disabled_at_ms,
         session_hash, expires_at_ms
-    FROM sessions JOIN users USING (user_id) JOIN accounts USING (user_id)
+    FROM sessions JOIN users USING (user_id) CROSS JOIN LATERAL (
+        SELECT account_id FROM accounts WHERE accounts.user_id = users.user_id ORDER BY account_id LIMIT 1
+    ) AS first
     WHERE session_hash = ANY ($1::bytea[]) AND revoked_at_ms IS NULL
 """
 

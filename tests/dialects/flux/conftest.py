@@ -12,6 +12,6 @@ __all__ = ["module_url", "server", "template"]
 
 @pytest.fixture(scope="module")
 def venue(module_url: str) -> Iterator[FluxVenue]:
-    """A running venue with the markets BTC-PERP, ETH-PERP and, which Flux must not show, BTC-USDC."""
+    """A running venue with the markets BTC-PERP, ETH-PERP, BTC-USDC and BTC-PYUSD."""
     with running_venue(module_url) as made:
         yield made

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossbook.dialects.cursors import cursor_of
 from crossbook.dialects.flux.errors import FluxError
-from crossbook.dialects.flux.paging import cursor_of, id_of
+from crossbook.dialects.flux.paging import id_of
 from crossbook.domain.orders import MAX_ID
 from tests.dialects.flux.venue import FluxVenue
 

@@ -1,7 +1,7 @@
 """A venue that speaks Flux on loopback ports: database, desk, workers and servers in one thread of its own.
 
-It is served five times: embedded, as production, with budgets that are soon spent, with its database away, and
-with a fault in its code.
+It speaks TrueX too, on the same markets. It is served five times: embedded, as production, with budgets that are
+soon spent, with its database away, and with a fault in its code.
 """
 
 import asyncio
@@ -14,18 +14,23 @@ from itertools import count
 from typing import Any, TypeVar
 
 from crossbook.application.accounts import Accounts, UserKind, _session_hash
+from crossbook.application.api_keys import ApiKeys
 from crossbook.application.books import Books, Needs
+from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import Holdings
-from crossbook.dialects.endpoint import Dialect, Surroundings
+from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
-from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, eth_perp
+from crossbook.dialects.truex.endpoints import truex_dialect
+from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
 from crossbook.domain.money import Step
 from crossbook.security.passwords import HashCost, Passwords
+from crossbook.security.sealing import Sealer
 from crossbook.security.tokens import Tokens
 from crossbook.server.app import Listening, Server, build_app, make_server
 from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimits
@@ -33,6 +38,8 @@ from crossbook.settings import RuntimeMode
 from crossbook.storage import commands_log
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.admission import AdmissionStore
+from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funds import FundsStore
@@ -85,6 +92,8 @@ class Parts:
     tokens: Tokens
     feeds: dict[int, MarketFeed]
     services: Services
+    truex: TruexServices
+    keys: ApiKeys
     away: Desk
 
 
@@ -94,8 +103,8 @@ class FluxVenue:
     def __init__(self, loop: asyncio.AbstractEventLoop, parts: Parts, addresses: dict[str, str]) -> None:
         self.addresses = addresses
         self.recorded = Recorded()
+        self.parts = parts
         self._loop = loop
-        self._parts = parts
         self._names = count(1)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -104,12 +113,12 @@ class FluxVenue:
 
     def settle(self) -> None:
         """Return when all that was accepted is settled, and seen in the public data."""
-        self.run(settled(self._parts.database, self._parts.feeds))
+        self.run(settled(self.parts.database, self.parts.feeds))
 
     def set_mark(self, symbol: str, price: str) -> None:
         """State a mark price."""
-        market = self._parts.markets.named(symbol)
-        self._parts.marks.set(market.number, market.instrument.price_ticks(price))
+        market = self.parts.markets.named(symbol)
+        self.parts.marks.set(market.number, market.instrument.price_ticks(price))
 
     def operator(self, scopes: frozenset[str]) -> str:
         """The token of a new user with these scopes."""
@@ -117,15 +126,15 @@ class FluxVenue:
         async def make() -> str:
             email = f"operator{next(self._names)}@example.com"
             kind = UserKind.ADMINISTRATOR
-            await self._parts.accounts.register(email, "long-password", kind=kind, scopes=scopes)
-            return (await self._parts.accounts.login(email, "long-password")).token
+            await self.parts.accounts.register(email, "long-password", kind=kind, scopes=scopes)
+            return (await self.parts.accounts.login(email, "long-password")).token
 
         return self.run(make())
 
     def revoke(self, token: str) -> None:
         """End the session of a token."""
-        digest = _session_hash(self._parts.tokens.read(token).token_id)
-        self.run(self._parts.users.revoke_session(digest, SystemClock().now_ms()))
+        digest = _session_hash(self.parts.tokens.read(token).token_id)
+        self.run(self.parts.users.revoke_session(digest, SystemClock().now_ms()))
 
 
 async def settled(database: Database, feeds: dict[int, MarketFeed]) -> None:
@@ -176,7 +185,9 @@ async def _live(url: str, made: Callable[[FluxVenue], None], ready: threading.Ev
     database = await Database.connect(url, max_connections=12)
     clock, stop = SystemClock(), asyncio.Event()
     async with database.transaction() as transaction:
-        listed = [await stored_markets.put(transaction, terms, 1) for terms in (btc_perp(), eth_perp(), SPOT)]
+        listed = [
+            await stored_markets.put(transaction, terms, 1) for terms in (btc_perp(), eth_perp(), SPOT, btc_pyusd())
+        ]
     parts, work, passwords = _build(database, listed, clock)
     tasks: list[asyncio.Task[None]] = [asyncio.create_task(each(stop)) for each in work]
     venue = FluxVenue(asyncio.get_running_loop(), parts, {})
@@ -256,7 +267,24 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         drain=drain,
         unavailable=UNAVAILABLE,
     )
-    return Parts(database, markets, marks, users, accounts, tokens, feeds, services, away), work, passwords
+    keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
+
+    async def healthy() -> bool:
+        return True
+
+    truex = TruexServices(
+        keys=keys,
+        clients=Clients(ClientStore(database), clock),
+        desk=desk,
+        markets=markets,
+        marks=marks,
+        market_data=services.market_data,
+        clock=clock,
+        healthy=healthy,
+        unavailable=UNAVAILABLE,
+    )
+    parts = Parts(database, markets, marks, users, accounts, tokens, feeds, services, truex, keys, away)
+    return parts, work, passwords
 
 
 def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[Server, socket.socket]]:
@@ -283,11 +311,22 @@ def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[S
     }
     made = []
     for name, (variant, surroundings) in variants.items():
-        dialect: Dialect = flux_dialect(variant, "1")
-        app = build_app([dialect], setup_for(venue.recorded, surroundings))
+        truex = _truex_variant(name, parts, variant)
+        dialects = [flux_dialect(variant, "1"), truex_dialect(truex, "1")]
+        app = build_app(dialects, setup_for(venue.recorded, surroundings))
         # With its protocol named, asyncio lets small packets go at once.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         venue.addresses[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
         made.append((make_server(app, Listening(port=0, drain_s=1)), listener))
     return made
+
+
+def _truex_variant(name: str, parts: Parts, flux: Services) -> TruexServices:
+    """TrueX as this variant serves it: with the variant's desk and limits, and unwell where that is away."""
+
+    async def unwell() -> bool:
+        return False
+
+    found = replace(parts.truex, desk=flux.desk, limiter=flux.limiter)
+    return replace(found, healthy=unwell) if name == "away" else found

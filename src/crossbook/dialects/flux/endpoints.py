@@ -12,16 +12,13 @@ from crossbook.dialects.flux.account import AccountHandlers
 from crossbook.dialects.flux.auth import SECURITY, BearerAuth
 from crossbook.dialects.flux.errors import ErrorBody, FluxErrors
 from crossbook.dialects.flux.known_errors import translator
-from crossbook.dialects.flux.orders import ORDERS, OrderHandlers
+from crossbook.dialects.flux.orders import OrderHandlers
 from crossbook.dialects.flux.public import PublicHandlers
 from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.users import UserHandlers
+from crossbook.dialects.rate_classes import CANCELS, LOGINS, ORDERS, READS, REGISTRATIONS
 from crossbook.settings import RuntimeMode
 
-CANCELS: Final = "cancels"
-READS: Final = "reads"
-LOGINS: Final = "logins"
-REGISTRATIONS: Final = "registrations"
 ADMIN: Final = frozenset({"admin"})
 FUNDS: Final = frozenset({"funds"})
 

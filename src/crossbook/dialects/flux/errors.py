@@ -146,6 +146,8 @@ WORDS: Final[Mapping[Reason, Words]] = {
     Reason.POSITION_LIMIT: _invalid("POSITION_LIMIT"),
     Reason.BOOK_FULL: _invalid("BOOK_FULL"),
     Reason.POST_ONLY_WOULD_TAKE: _invalid("POST_ONLY_WOULD_TAKE"),
+    Reason.NOTHING_TO_REDUCE: _invalid("NOTHING_TO_REDUCE"),
+    Reason.MARKET_NOT_SETTLING: _invalid("MARKET_NOT_SETTLING"),
     Reason.USER_REQUEST: Words(Code.ORDER_NOT_OPEN, "USER_REQUEST"),
     Reason.OPERATOR_REQUEST: Words(Code.ORDER_NOT_OPEN, "OPERATOR_REQUEST"),
     Reason.AMENDED_BELOW_FILLED: Words(Code.ORDER_NOT_OPEN, "AMENDED_BELOW_FILLED"),

@@ -18,13 +18,12 @@ from crossbook.dialects.flux.auth import user_of
 from crossbook.dialects.flux.known_errors import refusal_of
 from crossbook.dialects.flux.paging import link, page_of
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.rate_classes import ORDERS
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.orders import OrderType, Side
 from crossbook.domain.protection import InsufficientLiquidity, protection_price_ticks
 
-ORDERS: Final = "orders"
-"""The rate class of new orders."""
 DEPTHS: Final = (32, schemas.MAX_DEPTH)
 """How many levels a market order looks at: few, which nearly always is enough, then all that is visible."""
 

@@ -1,33 +1,23 @@
 """Pages of a list: an opaque cursor on the rows' unique ids, and the Link header that leads to the next page."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
 from crossbook.application.views import Page
 from crossbook.dialects.call import AnyCall, Header
+from crossbook.dialects.cursors import cursor_of, id_in
 from crossbook.dialects.flux.known_errors import invalid
-from crossbook.domain.orders import MAX_ID
 
 Row = TypeVar("Row")
-
-
-def cursor_of(row_id: int) -> str:
-    """The cursor of the rows older than this one."""
-    return urlsafe_b64encode(f"before {row_id}".encode()).decode().rstrip("=")
 
 
 def id_of(cursor: str) -> int:
     """The id in a cursor. Raises FluxError for text that is no cursor of ours."""
     try:
-        word, _, digits = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(" ")
-    except (NotBase64, ValueError):
-        word = digits = ""
-    if word != "before" or not digits.isdigit() or not 1 <= int(digits) <= MAX_ID:
-        raise invalid("cursor", "must be the cursor of the last page's Link header")
-    return int(digits)
+        return id_in(cursor)
+    except ValueError:
+        raise invalid("cursor", "must be the cursor of the last page's Link header") from None
 
 
 def page_of(limit: int, cursor: str | None) -> Page:

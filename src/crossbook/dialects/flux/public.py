@@ -4,7 +4,8 @@ from crossbook.application.markets import Market
 from crossbook.dialects.call import Call, Reply
 from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.paging import link, page_of
-from crossbook.dialects.flux.services import PublicTrade, Services
+from crossbook.dialects.flux.services import Services
+from crossbook.dialects.market_ports import PublicTrade
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.orders import MAX_ID
 

@@ -1,6 +1,6 @@
 """What Flux's handlers need of the venue. Whoever builds the application fills it in, nobody else chooses."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,23 +10,11 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
+from crossbook.dialects.market_ports import Clock, MarketData
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
-from crossbook.domain.orders import Side
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
-
-
-class Clock(Protocol):
-    """The time of day, and the time that passed."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
-
-    def monotonic_s(self) -> float:
-        """Seconds since some moment; never steps back."""
-        ...
 
 
 class Queries(Protocol):
@@ -52,76 +40,6 @@ class Queries(Protocol):
 
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
-        ...
-
-
-class Book(Protocol):
-    """The public book of a market after the command `sequence`.
-
-    Levels are best first: price in ticks, quantity in lots, and the number of orders there.
-    """
-
-    @property
-    def sequence(self) -> int:
-        """The last command that the book has seen."""
-        ...
-
-    @property
-    def bids(self) -> Sequence[tuple[int, int, int]]:
-        """Who buys."""
-        ...
-
-    @property
-    def asks(self) -> Sequence[tuple[int, int, int]]:
-        """Who sells."""
-        ...
-
-
-class PublicTrade(Protocol):
-    """A trade as anybody may see it."""
-
-    @property
-    def trade_id(self) -> int:
-        """The trade's number in its market."""
-        ...
-
-    @property
-    def price_ticks(self) -> int:
-        """The maker's price."""
-        ...
-
-    @property
-    def quantity_lots(self) -> int:
-        """What traded."""
-        ...
-
-    @property
-    def taker_side(self) -> Side:
-        """Which way the taker went."""
-        ...
-
-    @property
-    def time_ms(self) -> int:
-        """When, in milliseconds since the epoch."""
-        ...
-
-
-class MarketData(Protocol):
-    """Every market's public data, by symbol. `crossbook.workers.market_data` is one.
-
-    Each read raises MarketNotFound, and one of `Services.unavailable` while the data are being built.
-    """
-
-    def orderbook(self, market: str, depth: int) -> Book:
-        """The best `depth` levels of both sides."""
-        ...
-
-    def trades(self, market: str, limit: int) -> Sequence[PublicTrade]:
-        """The last trades, newest first: `limit` of them, or as many as are kept."""
-        ...
-
-    def last_price_ticks(self, market: str) -> int | None:
-        """The price of the last trade, None before the first."""
         ...
 
 

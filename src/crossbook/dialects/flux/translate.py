@@ -18,7 +18,7 @@ from crossbook.application.requests import NewOrder, PlacedOrder
 from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas
 from crossbook.dialects.flux.errors import reason_word
-from crossbook.dialects.flux.services import Book, PublicTrade
+from crossbook.dialects.market_ports import Book, PublicTrade
 from crossbook.domain.fees import fee_reserve_units
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.lifecycle import OrderStatus

@@ -1,0 +1,1 @@
+"""The dialect TrueX: spot trading by signed requests, at `/api/v1`."""

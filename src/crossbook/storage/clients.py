@@ -1,0 +1,128 @@
+"""Clients of organizations and their fee tiers: the port of `crossbook.application.clients`."""
+
+from collections.abc import Sequence
+
+from crossbook.application.clients import Client, ClientStatus, ClientType, FeeTier, NewClient
+from crossbook.application.errors import InvalidOrder
+from crossbook.domain.orders import SelfTradePrevention
+from crossbook.storage.database import Database, Row, Transaction
+from crossbook.storage.errors import ConstraintViolated
+
+CLIENTS = """
+    SELECT account_id, user_id, mnemonic, status, type, maker_fee_tier, taker_fee_tier, self_trade_prevention
+    FROM clients JOIN accounts USING (account_id)
+"""
+
+
+def client_of(row: Row) -> Client:
+    """The client of a row of `CLIENTS`."""
+    return Client(
+        row["account_id"],
+        row["user_id"],
+        row["mnemonic"],
+        ClientStatus(row["status"]),
+        ClientType(row["type"]),
+        row["maker_fee_tier"],
+        row["taker_fee_tier"],
+        SelfTradePrevention(row["self_trade_prevention"]),
+    )
+
+
+async def of_user(transaction: Transaction, user_id: int) -> list[Client]:
+    """The clients of a user, by id."""
+    rows = await transaction.rows(f"{CLIENTS} WHERE user_id = $1 ORDER BY account_id", user_id)
+    return [client_of(row) for row in rows]
+
+
+class ClientStore:
+    """Clients in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_organization(self, organization_id: int) -> list[Client]:
+        """Its clients, by id."""
+        async with self._database.each_alone() as transaction:
+            return await of_user(transaction, organization_id)
+
+    async def create(self, client: NewClient, now_ms: int) -> Client:
+        """Set a client up, with a new account unless it names one of the organization's."""
+        try:
+            async with self._database.transaction() as transaction:
+                account_id = client.account_id or await _open_account(transaction, client.organization_id, now_ms)
+                await _require_own(transaction, client.organization_id, account_id)
+                await transaction.execute(
+                    """
+                    INSERT INTO clients (account_id, mnemonic, type, maker_fee_tier, taker_fee_tier, created_at_ms)
+                    VALUES ($1, $2, $3, $4, $5, $6)
+                    """,
+                    account_id,
+                    client.mnemonic,
+                    client.type,
+                    client.maker_fee_tier,
+                    client.taker_fee_tier,
+                    now_ms,
+                )
+                row = await transaction.row(f"{CLIENTS} WHERE account_id = $1", account_id)
+        except ConstraintViolated as error:
+            if error.constraint == "clients_mnemonic_key":
+                raise InvalidOrder("mnemonic", "belongs to another client") from error
+            if error.constraint == "clients_pkey":
+                raise InvalidOrder("account_id", "is a client already") from error
+            raise
+        assert row is not None
+        return client_of(row)
+
+    async def set_self_trade_prevention(
+        self, organization_id: int, account_id: int, mode: SelfTradePrevention
+    ) -> Client | None:
+        """Change a client of the organization; None when it has no such client."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute(
+                """
+                UPDATE clients SET self_trade_prevention = $3 FROM accounts
+                WHERE clients.account_id = $2 AND accounts.account_id = clients.account_id AND user_id = $1
+                """,
+                organization_id,
+                account_id,
+                mode,
+            )
+            statement = f"{CLIENTS} WHERE user_id = $1 AND account_id = $2"
+            row = await transaction.row(statement, organization_id, account_id)
+        return None if row is None else client_of(row)
+
+    async def fee_tiers(self) -> list[FeeTier]:
+        """Every tier but 0, by number."""
+        async with self._database.each_alone() as transaction:
+            rows: Sequence[Row] = await transaction.rows(
+                "SELECT tier, maker_fee_ppm, taker_fee_ppm FROM fee_tiers ORDER BY tier"
+            )
+        return [FeeTier(*row) for row in rows]
+
+    async def put_fee_tier(self, tier: FeeTier) -> None:
+        """Add or change a tier."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute(
+                """
+                INSERT INTO fee_tiers (tier, maker_fee_ppm, taker_fee_ppm) VALUES ($1, $2, $3)
+                ON CONFLICT (tier) DO UPDATE SET maker_fee_ppm = $2, taker_fee_ppm = $3
+                """,
+                tier.tier,
+                tier.maker_fee_ppm,
+                tier.taker_fee_ppm,
+            )
+
+
+async def _open_account(transaction: Transaction, user_id: int, now_ms: int) -> int:
+    if not await transaction.value("SELECT true FROM users WHERE user_id = $1", user_id):
+        raise InvalidOrder("organization_id", "must be a user of the venue")
+    account_id: int = await transaction.value(
+        "INSERT INTO accounts (user_id, created_at_ms) VALUES ($1, $2) RETURNING account_id", user_id, now_ms
+    )
+    return account_id
+
+
+async def _require_own(transaction: Transaction, user_id: int, account_id: int) -> None:
+    owner = await transaction.value("SELECT user_id FROM accounts WHERE account_id = $1", account_id)
+    if owner != user_id:
+        raise InvalidOrder("account_id", "must be an account of the organization")

@@ -1,0 +1,60 @@
+"""Plays a transcript of TrueX. Requests with a name are signed by that organization's key.
+
+Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
+<nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
+ORGANIZATION (another client of it), revoke NAME.
+"""
+
+from itertools import count
+
+from tests.dialects.flux.venue import FluxVenue
+from tests.dialects.transcripts import Request, TranscriptPlayer
+from tests.dialects.truex.signing import Organization, Signer
+from tests.dialects.truex.venue import ALL_SCOPES, organization, second_client
+
+_numbers = count(1)
+
+
+class Player(TranscriptPlayer):
+    """Plays one transcript."""
+
+    def __init__(self, venue: FluxVenue) -> None:
+        super().__init__(venue)
+        self._signers: dict[str, Signer] = {}
+
+    def _authorise(self, name: str, request: Request) -> None:
+        made = self._signers[name].headers(request.method, request.target, request.body)
+        request.headers.update({key: value for key, value in made.items() if key not in request.headers})
+
+    def _clean(self) -> None:
+        """Leave an empty book to the next transcript."""
+        for signer in self._signers.values():
+            self._venue.run(self._venue.parts.services.desk.cancel_all(signer.who.client_id))
+        self._venue.settle()
+
+    # -- Directives ----------------------------------------------------------------------------------
+    def _do_organization(self, name: str, *amounts: str) -> None:
+        self._add(name, dict(amount.split(":") for amount in amounts), ALL_SCOPES)
+
+    def _do_reader(self, name: str, *amounts: str) -> None:
+        self._add(name, dict(amount.split(":") for amount in amounts), ("read",))
+
+    def _do_client(self, name: str, owner: str) -> None:
+        self._know(name, second_client(self._venue, self._signers[owner].who, f"{name}-{next(_numbers)}"))
+
+    def _do_revoke(self, name: str) -> None:
+        self._venue.run(self._venue.parts.keys.revoke(self._signers[name].who.key_id))
+
+    def _add(self, name: str, amounts: dict[str, str], scopes: tuple[str, ...]) -> None:
+        self._know(name, organization(self._venue, f"{name}-{next(_numbers)}", amounts, scopes))
+
+    def _know(self, name: str, who: Organization) -> None:
+        self._signers[name] = Signer(who)
+        self._known.update(
+            {
+                f"{name}Client": str(who.client_id),
+                f"{name}Organization": str(who.organization_id),
+                f"{name}Key": who.key_id,
+                f"{name}Mnemonic": who.mnemonic,
+            }
+        )
