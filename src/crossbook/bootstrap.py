@@ -22,6 +22,7 @@ from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
@@ -61,6 +62,7 @@ from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
@@ -273,6 +275,7 @@ class _Wiring:
             tokens=tokens,
             desk=desk,
             funds=funds,
+            margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
             queries=queries,
             markets=self._markets,
             marks=self._marks,

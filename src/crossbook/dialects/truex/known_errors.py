@@ -6,6 +6,7 @@ from typing import Final
 from crossbook.application.clients import ClientNotFound
 from crossbook.application.errors import (
     DuplicateClientOrderId,
+    InLiquidation,
     InsufficientFunds,
     InvalidOrder,
     MarketNotFound,
@@ -14,6 +15,7 @@ from crossbook.application.errors import (
     OrderNotOpen,
     OutcomeUnknown,
     Overloaded,
+    WithdrawalsStopped,
 )
 from crossbook.dialects.truex.errors import Kind, Problem, invalid
 from crossbook.domain.instruments import BelowMinimum
@@ -27,6 +29,8 @@ _KINDS: Final[Mapping[type[Exception], Kind]] = {
     ClientNotFound: Kind.NOT_FOUND,
     DuplicateClientOrderId: Kind.INVALID_EXTERNAL_ID,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
+    InLiquidation: Kind.INSUFFICIENT_FUNDS,
+    WithdrawalsStopped: Kind.INSUFFICIENT_FUNDS,
     InsufficientMargin: Kind.INSUFFICIENT_FUNDS,
     MarketNotFound: Kind.NOT_FOUND,
     MarketNotOpen: Kind.MARKET_NOT_OPEN,

@@ -5,6 +5,7 @@ ALTER TABLE positions
     ADD COLUMN isolated_margin_units bigint NOT NULL DEFAULT 0,
     ADD COLUMN chosen_leverage smallint NOT NULL DEFAULT 0,
     ADD COLUMN liquidation_id bigint,
+    ADD COLUMN funding_units bigint NOT NULL DEFAULT 0,
     ADD CONSTRAINT positions_margin_mode_known CHECK (margin_mode IN (1, 2)),
     ADD CONSTRAINT positions_isolated_margin_with_position CHECK (
         isolated_margin_units = 0
@@ -15,6 +16,7 @@ COMMENT ON COLUMN positions.margin_mode IS 'MarginMode: 1 cross, 2 isolated.';
 COMMENT ON COLUMN positions.isolated_margin_units IS 'What is set apart for an isolated position: a part of the owner''s balance that his cross positions can not use. Below zero for a debt that a liquidation left and did not cover yet.';
 COMMENT ON COLUMN positions.chosen_leverage IS 'The leverage of orders that name none; 0 for the market''s highest.';
 COMMENT ON COLUMN positions.liquidation_id IS 'The open liquidation that the position is in; null for none.';
+COMMENT ON COLUMN positions.funding_units IS 'What funding brought since the position was opened; below zero when it cost.';
 
 ALTER TABLE orders
     ADD COLUMN purpose smallint NOT NULL DEFAULT 1,
