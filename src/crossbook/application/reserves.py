@@ -170,8 +170,10 @@ class Reserves:
         return Reserve(held_units=units)
 
     def _hold(self, account_id: int, side: Side, market: Market, asset: Asset, units: int) -> None:
-        """Hold units of a balance (3.13). Raises InsufficientFunds."""
+        """Hold units of a balance (3.13). Raises InsufficientFunds, and InLiquidation for what backs such positions."""
         key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
+        if any(row.in_liquidation for _, row in rows_of(self._books.positions, account_id, key[1], self._markets)):
+            raise InLiquidation(market.symbol)
         balance = self._books.balances.get(key, Balance())
         if units > balance.free_units:
             raise InsufficientFunds(asset.name, units, balance.free_units)

@@ -41,11 +41,10 @@ CREATE TABLE liquidations (
     maintenance_units bigint NOT NULL,
     state smallint NOT NULL DEFAULT 1,
     steps integer NOT NULL DEFAULT 0,
-    waits_in_market_id integer,
-    waits_for_sequence bigint,
+    waits_in_markets integer[] NOT NULL DEFAULT '{}',
+    waits_for_sequences bigint[] NOT NULL DEFAULT '{}',
     last_order_id bigint,
     last_partial_ms bigint NOT NULL DEFAULT -1,
-    unanswered_market_id integer,
     opened_at_ms bigint NOT NULL,
     closed_at_ms bigint,
     CONSTRAINT liquidations_pkey PRIMARY KEY (liquidation_id),
@@ -56,7 +55,7 @@ CREATE TABLE liquidations (
     CONSTRAINT liquidations_state_known CHECK (state BETWEEN 1 AND 4),
     CONSTRAINT liquidations_closed_by_state CHECK ((state = 4) = (closed_at_ms IS NOT NULL)),
     CONSTRAINT liquidations_steps_range CHECK (steps >= 0),
-    CONSTRAINT liquidations_waits_complete CHECK ((waits_in_market_id IS NULL) = (waits_for_sequence IS NULL)),
+    CONSTRAINT liquidations_waits_complete CHECK (cardinality(waits_in_markets) = cardinality(waits_for_sequences)),
     CONSTRAINT liquidations_times_in_order CHECK (opened_at_ms >= 0 AND closed_at_ms >= opened_at_ms)
 );
 CREATE UNIQUE INDEX liquidations_one_open ON liquidations (account_id, asset_id, market_id) WHERE closed_at_ms IS NULL;
@@ -73,11 +72,10 @@ COMMENT ON COLUMN liquidations.equity_units IS 'Equity of the scope then.';
 COMMENT ON COLUMN liquidations.maintenance_units IS 'Maintenance margin of the scope then.';
 COMMENT ON COLUMN liquidations.state IS '1 flagged, 2 reducing, 3 deleveraging, 4 closed.';
 COMMENT ON COLUMN liquidations.steps IS 'How many steps were taken.';
-COMMENT ON COLUMN liquidations.waits_in_market_id IS 'Where the command of the last step is settled; null when nothing is waited for.';
-COMMENT ON COLUMN liquidations.waits_for_sequence IS 'That command.';
+COMMENT ON COLUMN liquidations.waits_in_markets IS 'Where the commands of the last step are settled; empty when nothing is waited for.';
+COMMENT ON COLUMN liquidations.waits_for_sequences IS 'The last of these commands in each market.';
 COMMENT ON COLUMN liquidations.last_order_id IS 'The last liquidation order.';
 COMMENT ON COLUMN liquidations.last_partial_ms IS 'When a part of a large position was last sold; -1 for never.';
-COMMENT ON COLUMN liquidations.unanswered_market_id IS 'Where the last order found nobody.';
 COMMENT ON COLUMN liquidations.opened_at_ms IS 'When it was flagged.';
 COMMENT ON COLUMN liquidations.closed_at_ms IS 'When it ended; null while it is open.';
 
