@@ -3,6 +3,7 @@
     up                      a whole venue, with everything it needs
     api, worker             its parts, for production
     migrate, audit, config  schema, books, settings
+    wallet-sim              simulated wallets and a chain daemon
     replay, simulate        the engine alone, on a tape; a market with its risk, on a price path
     doctor                  what runs here
 
@@ -27,6 +28,7 @@ from crossbook.replay.runner import DEFAULT_BATCH
 from crossbook.replay.tables import TapeError
 from crossbook.simulation.command import Draw as SimulationDraw
 from crossbook.terminal import complain, fail, output, plain_table
+from crossbook.wallet_sim.faults import Fault
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -337,6 +339,49 @@ def audit(data: DataOption = None) -> None:
         code = show_audit(venue_commands.audit_venue({"data_dir": data}), output())
     if code:
         raise typer.Exit(code)
+
+
+@app.command("wallet-sim")
+def wallet_sim(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, metavar="N", help="The daemon's port; 0 for a free one.")] = (
+        11211
+    ),
+    wallet: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:PORT]", help="A wallet, on a port of its own if one is named; may be repeated."),
+    ] = None,
+    demo: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Have the wallets of this demo.json too."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="DIR", help="Keep the chain in this folder; in memory without it."),
+    ] = None,
+    fault: Annotated[
+        list[Fault] | None, typer.Option(metavar="FAULT", help="Switch a fault on; may be repeated.")
+    ] = None,
+    proposal_bytes: Annotated[
+        int, typer.Option(min=0, max=200_000, metavar="N", help="How long proposals are at least; real ones are long.")
+    ] = 10_000,
+    signatures: Annotated[
+        str, typer.Option(metavar="FORMAT", help="How wallets sign messages: legacy or v2.")
+    ] = "legacy",
+) -> None:
+    """Run simulated wallets and a chain daemon, for trying swaps without a chain: real keys, pretend money.
+
+    The daemon answers at /json_rpc, a wallet at /wallets/NAME/json_rpc, faults are switched at /admin/json_rpc.
+    Without --wallet and --demo there are alice and bob.
+    """
+    from crossbook import wallet_sim_command
+
+    with _saying_what_failed():
+        wallet_sim_command.run(
+            wallet_sim_command.Options(
+                host, port, tuple(wallet or ()), demo, data, tuple(fault or ()), proposal_bytes, signatures
+            )
+        )
 
 
 @app.command()

@@ -6,7 +6,7 @@ import pytest
 
 from crossbook.storage.database import Database, Transaction
 from crossbook.storage.errors import ConstraintViolated
-from tests.storage import schema_keys
+from tests.storage import schema_keys, schema_swaps
 from tests.storage.support import using
 
 HASH = "decode(repeat('00', 32), 'hex')"
@@ -169,6 +169,7 @@ GOOD: dict[str, dict[str, str]] = {
         "fencing_token": "1",
         "expires_at_ms": "0",
     },
+    **schema_swaps.GOOD,
     **schema_keys.GOOD,
 }
 
@@ -247,7 +248,7 @@ MORE_GOOD: list[tuple[str, Change]] = [
 WRONG: list[tuple[str, str, Change]] = [
     ("users_pkey", "users", {"user_id": "1"}),
     ("users_user_id_range", "users", {"user_id": "0"}),
-    ("users_kind_known", "users", {"kind": "5"}),
+    ("users_kind_known", "users", {"kind": "6"}),
     ("users_email_form", "users", {"email": "'A@b'"}),
     ("users_email_form", "users", {"email": "'nobody'"}),
     ("users_name_length", "users", {"name": "repeat('x', 101)"}),
@@ -552,8 +553,11 @@ ELSEWHERE = {
 }
 
 WRONG_STATES = [
-    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG]),
-    *((rule, insert(table) + insert(table, change)) for rule, table, change in [*TWICE, *schema_keys.TWICE]),
+    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG, *schema_swaps.WRONG]),
+    *(
+        (rule, insert(table) + insert(table, change))
+        for rule, table, change in [*TWICE, *schema_keys.TWICE, *schema_swaps.TWICE]
+    ),
     *STATEMENTS,
 ]
 
@@ -562,7 +566,7 @@ WRONG_STATES = [
 def world_url(module_url: str) -> str:
     async def scenario(database: Database) -> None:
         async with database.transaction() as transaction:
-            await transaction.execute(WORLD)
+            await transaction.execute(WORLD + schema_swaps.WORLD)
 
     using(module_url, scenario)
     return module_url
@@ -601,7 +605,7 @@ def test_every_wrong_state_is_refused_by_the_rule_that_names_it(world_url: str) 
 def test_the_rows_that_the_wrong_ones_differ_from_are_accepted(world_url: str) -> None:
     # A command needs its counter; the log has tests of its own.
     statements = [insert(table) for table in GOOD if table != "commands"]
-    statements += [insert(table, change) for table, change in MORE_GOOD]
+    statements += [insert(table, change) for table, change in (*MORE_GOOD, *schema_swaps.MORE_GOOD)]
     statements.append(POSTINGS + "(1, 0, 1, 1, 1, 5), (1, 1, 2, 1, 1, -5), (1, 2, 1, 2, 1, 9), (1, 3, 2, 2, 1, -9)")
     assert [
         (rule, statement) for rule, statement in zip(refusals(world_url, statements), statements, strict=True) if rule

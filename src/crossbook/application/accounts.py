@@ -19,6 +19,7 @@ class UserKind(IntEnum):
     GUEST = 2
     BOT = 3
     ADMINISTRATOR = 4
+    WALLET = 5
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,19 @@ class Accounts:
 
     async def user_of_token(self, token_id: str) -> User | None:
         """Who a valid token's id speaks for, or None when it was revoked or the user may not sign in."""
-        return await self._store.session_user(_session_hash(token_id), self._clock.now_ms())
+        return await self._store.session_user(session_hash(token_id), self._clock.now_ms())
 
     async def _sign_in(self, user: User) -> SignedIn:
         now_ms = self._clock.now_ms()
         token = self._tokens.issue(user.user_id, user.scopes)
         await self._store.open_session(
-            _session_hash(token.claims.token_id), user.user_id, now_ms, token.claims.expires_at_ms
+            session_hash(token.claims.token_id), user.user_id, now_ms, token.claims.expires_at_ms
         )
         return SignedIn(user, token.text)
 
 
-def _session_hash(token_id: str) -> bytes:
+def session_hash(token_id: str) -> bytes:
+    """What is stored of a token's id: a stolen table opens no door."""
     return hashlib.sha256(token_id.encode()).digest()
 
 

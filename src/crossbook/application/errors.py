@@ -9,6 +9,8 @@ InLiquidation                        only what reduces comes in
 WithdrawalsStopped                   losses that nobody paid are open
 DuplicateClientOrderId               the client id of another order
 EmailTaken, WrongCredentials         registering and signing in
+InvalidLogin                         signing in with a wallet
+PairNotFound, TooManyOffers          peer-to-peer offers (their state machine has its own, domain.swaps)
 Overloaded                           too much is waiting: try again
 OutcomeUnknown                       it may have been done or not: ask again
 """
@@ -95,6 +97,18 @@ class DuplicateClientOrderId(ApplicationError):
     def __init__(self, client_order_id: str) -> None:
         super().__init__(f"client order id {client_order_id} belongs to another order")
         self.client_order_id = client_order_id
+
+
+class PairNotFound(ApplicationError):
+    """No swap pair has this number, or these currencies."""
+
+
+class TooManyOffers(ApplicationError):
+    """The user has as many active offers on this side of the pair as the venue allows."""
+
+
+class InvalidLogin(ApplicationError):
+    """A wallet's login that proves nothing: the address, alias, message or signature is wrong, or was used before."""
 
 
 class EmailTaken(ApplicationError):

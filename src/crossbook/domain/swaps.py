@@ -171,6 +171,8 @@ def has_aged(created_at_ms: int, renewed_at_ms: int, now_ms: int) -> bool:
 class Board:
     """Offers and pending swaps during one change. Whoever stores them writes `changed_offers` and `changed_swaps`.
 
+    `notified` are the offers whose owners should be told.
+
     `first_decimals` are the decimals of each pair's first currency. Every method may raise SwapError; then nothing
     was changed.
     """
@@ -186,6 +188,7 @@ class Board:
         self.swaps = {swap.swap_id: swap for swap in swaps}
         self.changed_offers: dict[int, Offer] = {}
         self.changed_swaps: dict[int, Swap] = {}
+        self.notified: list[Offer] = []
         self._first_decimals = first_decimals
         self._timeout_ms = timeout_ms
 
@@ -224,7 +227,7 @@ class Board:
         for offer in (own, other):
             offer.pending_units += amount
             self._touch(offer, now_ms)
-        other.has_notification = True
+        self._notify(other)
         return swap
 
     def confirm(self, user_id: int, swap_id: int, now_ms: int) -> Swap:
@@ -241,7 +244,7 @@ class Board:
             offer.left_units -= swap.amount_units
             if offer.left_units == 0:
                 offer.status = OfferStatus.FILLED
-        self.offers[swap.creator_offer_id].has_notification = True
+        self._notify(self.offers[swap.creator_offer_id])
         return swap
 
     def reject(self, user_id: int, swap_id: int, now_ms: int) -> Swap:
@@ -252,7 +255,7 @@ class Board:
         self._release(swap, SwapStatus.REJECTED, now_ms)
         for offer_id in swap.offer_ids:
             if self.offers[offer_id].user_id != user_id:
-                self.offers[offer_id].has_notification = True
+                self._notify(self.offers[offer_id])
         return swap
 
     def cancel(self, user_id: int, offer_id: int, now_ms: int) -> Offer:
@@ -266,7 +269,7 @@ class Board:
         for swap in self._pending_of(offer_id):
             self._release(swap, SwapStatus.REJECTED, now_ms)
             other_id = next(each for each in swap.offer_ids if each != offer_id)
-            self.offers[other_id].has_notification = True
+            self._notify(self.offers[other_id])
         offer.status = OfferStatus.CANCELLED
         self._touch(offer, now_ms)
         return offer
@@ -331,6 +334,10 @@ class Board:
             offer = self.offers[offer_id]
             offer.pending_units -= swap.amount_units
             self._touch(offer, now_ms)
+
+    def _notify(self, offer: Offer) -> None:
+        offer.has_notification = True
+        self.notified.append(offer)
 
     def _touch(self, offer: Offer, now_ms: int) -> None:
         offer.updated_at_ms = max(offer.updated_at_ms, now_ms)

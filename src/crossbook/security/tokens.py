@@ -20,7 +20,10 @@ LONGEST_TOKEN: Final = 4_096
 _REMEMBERED: Final = 4_096
 """How many tokens are kept with their claims. Checking a signature costs as much as a good part of an order."""
 _SCOPE: Final = "scope"
-_REQUIRED: Final = ("sub", "jti", "iat", "exp", "iss", "aud")
+_REQUIRED: Final = ("sub", "jti", "iat", "iss", "aud")
+_END: Final = "exp"
+NEVER_MS: Final = 253_402_300_799_000
+"""When a token without an end ends: with the year 9999."""
 
 
 class TokenError(CrossbookError):
@@ -68,11 +71,19 @@ class IssuedToken:
 class Tokens:
     """Issues tokens that are valid for `expiry_s` seconds, and reads them.
 
+    `endless` lets some of them be valid until they are revoked; where it is false, a token without an end is none.
     Raises ValueError for a secret of less than SHORTEST_SECRET_BYTES or an expiry below one second.
     """
 
     def __init__(
-        self, clock: Clock, secret: str, expiry_s: int, issuer: str = "crossbook", audience: str = "crossbook"
+        self,
+        clock: Clock,
+        secret: str,
+        expiry_s: int,
+        issuer: str = "crossbook",
+        audience: str = "crossbook",
+        *,
+        endless: bool = False,
     ) -> None:
         if len(secret.encode()) < SHORTEST_SECRET_BYTES:
             raise ValueError(f"the secret of tokens needs at least {SHORTEST_SECRET_BYTES} bytes")
@@ -83,14 +94,26 @@ class Tokens:
         self._expiry_s = expiry_s
         self._issuer = issuer
         self._audience = audience
+        self._required = list(_REQUIRED) if endless else [*_REQUIRED, _END]
         self._claims_of = lru_cache(_REMEMBERED)(self._verified_claims)
 
-    def issue(self, user_id: int, scopes: frozenset[str] = frozenset(), token_id: str | None = None) -> IssuedToken:
+    def issue(
+        self,
+        user_id: int,
+        scopes: frozenset[str] = frozenset(),
+        token_id: str | None = None,
+        *,
+        never_expires: bool = False,
+    ) -> IssuedToken:
         """A token for `user_id`. `token_id` is the caller's id of the session; unless given, a random one.
 
+        One that never expires has no `exp`; only revoking its session ends it.
+
         A token counts whole seconds: `claims` holds the times as the token has them.
-        Raises ValueError for a scope with a space in it, or an empty one.
+        Raises ValueError for a scope with a space in it, or an empty one, and for no end where that is not allowed.
         """
+        if never_expires and _END in self._required:
+            raise ValueError("these tokens must expire")
         if any(not scope or " " in scope for scope in scopes):
             raise ValueError("a scope is one word")
         issued_at_s = self._clock.now_ms() // 1000
@@ -99,7 +122,7 @@ class Tokens:
             token_id=secret_token(16) if token_id is None else token_id,
             scopes=scopes,
             issued_at_ms=issued_at_s * 1000,
-            expires_at_ms=(issued_at_s + self._expiry_s) * 1000,
+            expires_at_ms=NEVER_MS if never_expires else (issued_at_s + self._expiry_s) * 1000,
         )
         return IssuedToken(jwt.encode(self._payload_of(claims), self._secret, ALGORITHM), claims)
 
@@ -122,8 +145,9 @@ class Tokens:
             "sub": str(claims.user_id),
             "jti": claims.token_id,
             "iat": claims.issued_at_ms // 1000,
-            "exp": claims.expires_at_ms // 1000,
         }
+        if claims.expires_at_ms != NEVER_MS:
+            payload[_END] = claims.expires_at_ms // 1000
         if claims.scopes:
             payload[_SCOPE] = " ".join(sorted(claims.scopes))
         return payload
@@ -138,7 +162,7 @@ class Tokens:
                 issuer=self._issuer,
                 audience=self._audience,
                 options={
-                    "require": list(_REQUIRED),
+                    "require": self._required,
                     # These would ask the machine's clock.
                     "verify_exp": False,
                     "verify_iat": False,
@@ -157,7 +181,7 @@ class Tokens:
 def _claims_in(payload: dict[str, Any]) -> Claims:
     """The claims of a payload whose signature is ours. Raises TokenMalformed for wrong types."""
     subject, token_id, scope = payload["sub"], payload["jti"], payload.get(_SCOPE, "")
-    times = (payload["iat"], payload["exp"])
+    times = (payload["iat"], payload.get(_END, NEVER_MS // 1000))
     texts_fit = isinstance(subject, str) and isinstance(token_id, str) and token_id and isinstance(scope, str)
     if not texts_fit or not subject.isascii() or not subject.isdigit() or any(type(time) is not int for time in times):
         raise TokenMalformed("the token lacks what a token of this venue has")

@@ -5,8 +5,8 @@ found again by itself: calls fail with DatabaseUnavailable while it is away and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal
 
 import asyncpg
@@ -266,6 +266,34 @@ class Database:
     def snapshot(self) -> AbstractAsyncContextManager[Transaction]:
         """A read-only transaction in which every statement sees the same moment; errors as in `transaction`."""
         return self.transaction(isolation="repeatable_read", read_only=True)
+
+    @asynccontextmanager
+    async def listening(self, channel: str, receive: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `receive` with every message on a channel (NOTIFY), while the block runs; it takes one connection.
+
+        What is given is set when the connection is lost: nothing more will be received, and what came since is not
+        known. Raises DatabaseUnavailable.
+        """
+        lost = asyncio.Event()
+        connection = await self._acquire()
+
+        def received(_: object, __: int, ___: str, message: object) -> None:
+            receive(str(message))
+
+        def ended(_: object) -> None:
+            lost.set()
+
+        connection.add_termination_listener(ended)
+        try:
+            with _translated():
+                await connection.add_listener(channel, received)
+            yield lost
+        finally:
+            if not _is_gone(connection):
+                connection.remove_termination_listener(ended)
+                with suppress(StorageError), _translated():
+                    await connection.remove_listener(channel, received)
+            await self._release(connection)
 
     async def _acquire(self) -> "PoolConnectionProxy[Row]":
         with _translated():

@@ -46,18 +46,7 @@ class UserStore:
         """A new user with an account. Raises EmailTaken, and ConstraintViolated for values that no user may have."""
         try:
             async with self._database.transaction() as transaction:
-                user_id: int = await transaction.value(
-                    """
-                    INSERT INTO users (kind, email, name, password_hash, scopes, created_at_ms)
-                    VALUES ($1, $2, $3, $4, $5, $6) RETURNING user_id
-                    """,
-                    kind,
-                    email,
-                    name,
-                    password_hash,
-                    sorted(scopes),
-                    now_ms,
-                )
+                user_id = await insert(transaction, kind, now_ms, email, password_hash, name, scopes)
                 account_id: int = await transaction.value(
                     "INSERT INTO accounts (user_id, created_at_ms) VALUES ($1, $2) RETURNING account_id",
                     user_id,
@@ -114,6 +103,31 @@ class UserStore:
                 session_hash,
                 now_ms,
             )
+
+
+async def insert(
+    transaction: Transaction,
+    kind: UserKind,
+    now_ms: int,
+    email: str | None = None,
+    password_hash: str | None = None,
+    name: str = "",
+    scopes: frozenset[str] = frozenset(),
+) -> int:
+    """A new user's row; the user's id. Raises ConstraintViolated."""
+    user_id: int = await transaction.value(
+        """
+        INSERT INTO users (kind, email, name, password_hash, scopes, created_at_ms)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING user_id
+        """,
+        kind,
+        email,
+        name,
+        password_hash,
+        sorted(scopes),
+        now_ms,
+    )
+    return user_id
 
 
 class _SessionReader:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
-from crossbook.application.accounts import Accounts, UserKind, _session_hash
+from crossbook.application.accounts import Accounts, UserKind, session_hash
 from crossbook.application.api_keys import ApiKeys
 from crossbook.application.books import Books, Needs
 from crossbook.application.clients import Clients
@@ -135,7 +135,7 @@ class FluxVenue:
 
     def revoke(self, token: str) -> None:
         """End the session of a token."""
-        digest = _session_hash(self.parts.tokens.read(token).token_id)
+        digest = session_hash(self.parts.tokens.read(token).token_id)
         self.run(self.parts.users.revoke_session(digest, SystemClock().now_ms()))
 
 

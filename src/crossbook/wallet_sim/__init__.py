@@ -1,0 +1,1 @@
+"""A simulated wallet and chain daemon, for tests and demos: real keys and signatures, pretend money."""
