@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from crossbook.domain.accounts import FIRST_USER
-from crossbook.domain.commands import AdvanceTime, Batch, Command, SetPosition, SingleCommand, SubmitOrder
+from crossbook.domain.commands import (
+    AdvanceTime,
+    ApplyFunding,
+    Batch,
+    Command,
+    ForceTrade,
+    SetPosition,
+    SettlePositions,
+    SingleCommand,
+    SubmitOrder,
+)
 from crossbook.domain.orders import (
     LIMIT_TYPES,
     MAX_PRICE_TICKS,
@@ -23,13 +33,18 @@ WORST_TICKS: Final = {Side.BUY: 2 * HOME_TICKS, Side.SELL: 1}
 """What a market kind is protected by when its owner says nothing."""
 
 
-class AcceptedFlow:
-    """The commands of one seed. Submissions that no application lets in become the passing of time."""
+OF_POSITIONS: Final = (SetPosition, ApplyFunding, ForceTrade, SettlePositions)
 
-    def __init__(self, seed: int) -> None:
+
+class AcceptedFlow:
+    """The commands of one seed. What no application lets in, or no market has, becomes the passing of time."""
+
+    def __init__(self, seed: int, perpetual: bool = True) -> None:
+        self._perpetual = perpetual
         self._flow = Flow(random.Random(seed).randrange)
         self._used: set[int] = set()
         self._now_ms = START_MS
+        self._periods = 0
 
     def take(self, count: int) -> Iterator[Command]:
         while count:
@@ -43,15 +58,28 @@ class AcceptedFlow:
             count -= 1
 
     def _member(self, command: SingleCommand) -> SingleCommand:
-        if not 0 <= command.time_ms <= MAX_TIME_MS or isinstance(command, SetPosition):
+        unfit = isinstance(command, SetPosition if self._perpetual else OF_POSITIONS)
+        if not 0 <= command.time_ms <= MAX_TIME_MS or unfit:
             return AdvanceTime(command.sequence, self._now_ms)
         self._now_ms = command.time_ms
         account_id = getattr(command, "account_id", 0)
         changes: dict[str, Any] = {"account_id": account_of(account_id)} if 0 < account_id < FIRST_USER else {}
         command = replace(command, **changes)
+        if isinstance(command, ForceTrade):
+            return self._force(command)
+        if isinstance(command, ApplyFunding):
+            self._periods += 1  # a period comes once
+            return replace(command, period_start_ms=self._periods) if command.period_start_ms >= 0 else command
         if isinstance(command, SubmitOrder):
             return self._submit(command) or AdvanceTime(command.sequence, self._now_ms)
         return command
+
+    def _force(self, command: ForceTrade) -> ForceTrade:
+        buyer, seller = (
+            account_of(each) if 0 < each < 100 else each
+            for each in (command.buyer_account_id, command.seller_account_id)
+        )
+        return replace(command, buyer_account_id=buyer, seller_account_id=seller)
 
     def _submit(self, command: SubmitOrder) -> SubmitOrder | None:
         new = command.order_id not in self._used and 1 <= command.order_id < 1 << 40

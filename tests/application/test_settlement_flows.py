@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from crossbook.domain.instruments import FeeAsset, Instrument
+from crossbook.domain.instruments import FeeAsset, Instrument, InstrumentKind
 from tests.application.market_flows import AcceptedFlow
 from tests.application.venue import Venue
 from tests.domain.cases import holds_for, perp, spot
@@ -26,7 +26,7 @@ def run(market: Instrument, seed: int, longest: int, audited: bool = True) -> Ve
     """A random market, settled in batches of up to `longest` commands."""
     venue = Venue(market)
     choice = random.Random(seed + 1)
-    for command in AcceptedFlow(seed).take(COMMANDS):
+    for command in AcceptedFlow(seed, market.kind is InstrumentKind.PERPETUAL).take(COMMANDS):
         venue.enter(command)
         if len(venue.waiting) >= longest or choice.randrange(longest) == 0:
             venue.settle()

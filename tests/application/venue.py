@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossbook.application.settlement import orders_named, settle
+from crossbook.application.settlement_positions import positions_needed
 from crossbook.application.settlement_rows import (
     AmendmentRow,
     CommandEvents,
@@ -183,6 +184,8 @@ class Venue:
         ids = orders_named(event for command in batch for event in command.events)
         orders = {order_id: self.orders[order_id].row() for order_id in ids if order_id in self.orders}
         accounts = {order.account_id for order in orders.values()}
+        needed = positions_needed(event for command in batch for event in command.events)
+        accounts |= self.positions.keys() if needed.all else needed.accounts
         positions = {
             account: PositionRow(account, self.positions[account]) for account in accounts & self.positions.keys()
         }

@@ -9,8 +9,9 @@ from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
-from crossbook.application.requests import AmendRequest, NewOrder
+from crossbook.application.requests import AmendRequest, NewOrder, SystemRequest
 from crossbook.application.transfers import News, TransferRequest, Transfers
+from crossbook.domain.commands import ApplyFunding, ForceTrade
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp
 from crossbook.domain.money import Step
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
@@ -120,6 +121,7 @@ class AuditedVenue:
         await self.submit(1, self.perp, Side.SELL, 20, PERP_TICKS + 400, reduce_only=True)
         await self.settle()
         await self.snapshot()
+        await self._be_funded_and_deleveraged()
         # Closes a part of the long position with a loss, so that something is realised.
         maker = SelfTradePrevention.EXPIRE_MAKER
         await self.submit(1, self.perp, Side.SELL, 15, PERP_TICKS - 8, self_trade_prevention=maker)
@@ -142,6 +144,15 @@ class AuditedVenue:
         await self.transfers.request(TransferRequest(internal))
         waits = Payment(self.traders[2], "BTC", 77, TransferType.WITHDRAW, TransferPlatform.FIAT)
         await self.transfers.request(TransferRequest(waits))
+
+    async def _be_funded_and_deleveraged(self) -> None:
+        """A period of funding, and a short of the first trader that is closed against the second."""
+        buyer, seller = self.traders[:2]
+        makers = (
+            lambda sequence, now_ms: ApplyFunding(sequence, now_ms, 0, 123_457, PERP_TICKS),
+            lambda sequence, now_ms: ForceTrade(sequence, now_ms, buyer, seller, PERP_TICKS + 3, 2),
+        )
+        await self.desk.system(SystemRequest(self.perp, makers))
 
     async def trade_a_little(self, trader: int) -> None:
         """One trader sells and buys around the price, and ends with a cancel of everything."""

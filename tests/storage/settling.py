@@ -190,11 +190,57 @@ class StoredVenue:
             }
             if not venue.is_spot:
                 await self._audit_positions(transaction)
+            await self._audit_market(transaction)
             row = await transaction.row(
                 "SELECT status, last_settled_sequence FROM markets JOIN market_settlements USING (market_id)"
             )
             assert row is not None
             assert tuple(row) == (venue.status, len(venue.log) - len(venue.waiting))
+
+    async def _audit_market(self, transaction: Transaction) -> None:
+        """Prices, fundings and closings."""
+        settlements = [each for each in self.venue.settlements if each.prices is not None]
+        expected = [
+            (each.prices.mark_price_ticks, each.prices.index_price_ticks, each.prices.sequence, each.prices_at_ms)
+            for each in settlements[-1:]
+            if each.prices is not None
+        ]
+        rows = await transaction.rows(
+            "SELECT mark_price_ticks, index_price_ticks, sequence, updated_at_ms FROM market_prices"
+        )
+        assert [tuple(row) for row in rows] == expected
+        fundings = [funding for each in self.venue.settlements for funding in each.fundings]
+        rows = await transaction.rows(
+            """
+            SELECT period_start_ms, rate_ppb, index_price_ticks, positions, dust_units, sequence, event_index,
+                created_at_ms FROM fundings ORDER BY sequence, event_index
+            """
+        )
+        assert [tuple(row) for row in rows] == [
+            (
+                each.event.period_start_ms,
+                each.event.rate_ppb,
+                each.event.index_price_ticks,
+                len(each.payments),
+                each.dust_units,
+                each.event.sequence,
+                each.event.index,
+                each.time_ms,
+            )
+            for each in fundings
+        ]
+        rows = await transaction.rows(
+            "SELECT account_id, position_lots, amount_units FROM funding_payments ORDER BY payment_id"
+        )
+        assert [tuple(row) for row in rows] == [payment for each in fundings for payment in each.payments]
+        rows = await transaction.rows(
+            """
+            SELECT account_id, position_lots, cost_units, realised_pnl_units FROM position_closings
+            ORDER BY sequence, event_index, account_id
+            """
+        )
+        closings = [closing for each in self.venue.settlements for closing in each.closings]
+        assert [tuple(row) for row in rows] == [closed for each in closings for closed in each.closed]
 
     async def _stored_orders(self, transaction: Transaction) -> dict[int, tuple[int, ...]]:
         rows = await transaction.rows(

@@ -8,6 +8,7 @@ import pytest
 
 from crossbook.application.settlement_rows import SettlementFault, UnknownOrder
 from crossbook.domain.commands import CancelOrder, ReduceOrder, SubmitOrder
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.orders import OrderType, Side
 from crossbook.storage.commands_log import UnknownMarket
 from crossbook.storage.database import Database, Transaction
@@ -47,7 +48,8 @@ def test_random_markets_are_stored_as_they_were_computed(database_url: str, name
     async def scenario(database: Database) -> None:
         stored = StoredVenue(Venue(MARKETS[name]), database)
         await open_market(database, stored.venue.instrument)
-        for count, command in enumerate(AcceptedFlow(seed).take(150), start=1):
+        perpetual = stored.venue.instrument.kind is InstrumentKind.PERPETUAL
+        for count, command in enumerate(AcceptedFlow(seed, perpetual).take(150), start=1):
             stored.venue.enter(command)
             if count % 25 == 0:
                 await stored.accept()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from crossbook.application.audit import LiveOrder
 from crossbook.domain.commands import COMMAND_VERSION
 from crossbook.domain.errors import CrossbookError, MalformedCommand, SequenceError
-from crossbook.domain.events import Trade
+from crossbook.domain.events import ForcedTrade, Trade
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.orders import Side
 from crossbook.matching import Engine
@@ -23,6 +23,7 @@ from crossbook.matching.layout import (
     COMMAND_WORDS,
     EVENT_BYTES,
     EVENT_WORDS,
+    FORCED_TRADE,
     HEAD,
     KIND_MASK,
     ORDER_ID,
@@ -39,6 +40,7 @@ from crossbook.matching.layout import (
     TYPE_SHIFT,
 )
 
+_TRADES: Final = frozenset((TRADE, FORCED_TRADE))
 _SNAPSHOT_HEAD_BYTES: Final = 16
 _SNAPSHOT_TAIL_BYTES: Final = 8
 
@@ -145,11 +147,12 @@ class Replay:
     def _fills(self, events: bytes) -> Iterator[Fill]:
         heads = memoryview(events).cast("q")[::EVENT_WORDS].tolist()
         for place, head in enumerate(heads):
-            if head & KIND_MASK == TRADE:
+            kind = head & KIND_MASK
+            if kind in _TRADES:
                 (trade,) = decode_records(events[place * EVENT_BYTES : (place + 1) * EVENT_BYTES])
-                assert isinstance(trade, Trade)
+                assert isinstance(trade, Trade | ForcedTrade)
                 self.last_trade_id = trade.trade_id
-                yield from fills_of(trade)
+                yield from fills_of(trade) if isinstance(trade, Trade) else forced_fills_of(trade)
 
 
 def fills_of(trade: Trade) -> tuple[Fill, Fill]:
@@ -161,7 +164,16 @@ def fills_of(trade: Trade) -> tuple[Fill, Fill]:
     return (taker, maker) if trade.taker_side is Side.BUY else (maker, taker)
 
 
-def _fill(trade: Trade, side: Side, order_id: int, account_id: int, role: LiquidityRole) -> Fill:
+def forced_fills_of(trade: ForcedTrade) -> tuple[Fill, Fill]:
+    """Both sides of a forced trade as they must be stored, the buyer first: of no order, and both makers."""
+    maker = LiquidityRole.MAKER
+    return (
+        _fill(trade, Side.BUY, 0, trade.buyer_account_id, maker),
+        _fill(trade, Side.SELL, 0, trade.seller_account_id, maker),
+    )
+
+
+def _fill(trade: Trade | ForcedTrade, side: Side, order_id: int, account_id: int, role: LiquidityRole) -> Fill:
     return Fill(
         trade.trade_id,
         int(side),

@@ -12,6 +12,10 @@ same input gives the same output. Each kind of event does this:
     OrderCancelled, OrderExpired   the end, and all that is left is free again
     OrderTriggered                 the order has changed, nothing else
     StateChanged                   the market's status
+    PricesUpdated                  the market's mark and index
+    FundingApplied                 every position pays or receives
+    ForcedTrade                    as a trade, without orders and fees
+    PositionsSettled               every position is closed
     all others                     nothing
 
 Whatever came of an amendment: what it had set aside beside its order is free again.
@@ -25,6 +29,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from crossbook.application.settlement_money import money_of
+from crossbook.application.settlement_positions import (
+    apply_funding,
+    force_trade,
+    require_perpetual,
+    settle_positions,
+)
 from crossbook.application.settlement_rows import (
     LAST_LIVE,
     PENDING,
@@ -45,6 +55,8 @@ from crossbook.domain.errors import CrossbookError, Reason
 from crossbook.domain.events import (
     CommandRejected,
     Event,
+    ForcedTrade,
+    FundingApplied,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -53,6 +65,8 @@ from crossbook.domain.events import (
     OrderReplenished,
     OrderRested,
     OrderTriggered,
+    PositionsSettled,
+    PricesUpdated,
     StateChanged,
     Trade,
     TradePrevented,
@@ -70,6 +84,9 @@ EXPIRED: Final = int(OrderStatus.EXPIRED)
 MAKER: Final = int(LiquidityRole.MAKER)
 TAKER: Final = int(LiquidityRole.TAKER)
 TRADE: Final = int(LedgerType.TRADE)
+NO_ORDER: Final = 0
+MOVES_MONEY: Final = (Trade, FundingApplied, ForcedTrade, PositionsSettled)
+"""Events that may need a journal: one each."""
 BY_AMOUNT: Final = -1
 """What a trade says is left open of an order by amount."""
 
@@ -149,6 +166,7 @@ class _Batch:
         amendments: Mapping[int, AmendmentRow],
     ) -> None:
         instrument = terms.instrument
+        self._terms = terms
         self._market_id = terms.market_id
         self._orders = orders
         self._positions = positions
@@ -172,6 +190,10 @@ class _Batch:
             OrderExpired: self._expired,
             OrderTriggered: self._triggered,
             StateChanged: self._state_changed,
+            PricesUpdated: self._prices_updated,
+            FundingApplied: self._funding_applied,
+            ForcedTrade: self._forced_trade,
+            PositionsSettled: self._positions_settled,
         }
 
     def settle(self, command: CommandEvents) -> None:
@@ -284,6 +306,48 @@ class _Batch:
     def _state_changed(self, event: StateChanged) -> None:
         self._written.status = event.state
 
+    # What is done to positions, without orders.
+    def _prices_updated(self, event: PricesUpdated) -> None:
+        self._written.prices, self._written.prices_at_ms = event, self._now_ms
+
+    def _funding_applied(self, event: FundingApplied) -> None:
+        require_perpetual(self._terms)
+        journal, paid = apply_funding(self._terms, self._positions, event, self._now_ms)
+        self._record(event, journal, LedgerType.FUNDING_PAYMENT)
+        self._written.fundings.append(paid)
+
+    def _forced_trade(self, event: ForcedTrade) -> None:
+        require_perpetual(self._terms)
+        journal, of_buyer, of_seller = force_trade(self._terms, self._positions, event)
+        self._record(event, journal, LedgerType.ADL_SETTLEMENT)
+        notional_units = event.price_ticks * event.quantity_lots * self._unit
+        for number, side in ((1, of_buyer), (2, of_seller)):
+            self._written.fills.append(
+                (
+                    event.trade_id,
+                    number,
+                    NO_ORDER,
+                    side.account_id,
+                    MAKER,
+                    event.price_ticks,
+                    event.quantity_lots,
+                    notional_units,
+                    0,
+                    0,
+                    self._asset_ids[side.fee_asset],
+                    side.realised_units,
+                    event.sequence,
+                    event.index,
+                    self._now_ms,
+                )
+            )
+
+    def _positions_settled(self, event: PositionsSettled) -> None:
+        require_perpetual(self._terms)
+        journal, closing = settle_positions(self._terms, self._positions, event, self._now_ms)
+        self._record(event, journal, LedgerType.REALIZED_PNL)
+        self._written.closings.append(closing)
+
     # What they share.
     def _live(self, event: Any) -> OrderRow:
         """The row of the order that an event is about."""
@@ -362,13 +426,13 @@ class _Batch:
             self._money.end(order)
             order.status = FILLED
 
-    def _record(self, event: Trade, journal: Journal) -> None:
+    def _record(self, event: Any, journal: Journal, kind: int = TRADE) -> None:
         """Write a journal down, unless nothing moved."""
         if not journal.postings:
             return
         written, totals = self._written, self._totals
         place = len(written.journals)
-        written.journals.append((TRADE, event.sequence, event.index, self._now_ms))
+        written.journals.append((int(kind), event.sequence, event.index, self._now_ms))
         for line, posting in enumerate(journal.postings):
             key = (posting.account_id, self._asset_ids[posting.asset])
             totals[key] = totals.get(key, 0) + posting.amount_units

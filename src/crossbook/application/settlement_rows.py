@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from crossbook.domain.errors import CrossbookError
-from crossbook.domain.events import Event
+from crossbook.domain.events import Event, FundingApplied, PositionsSettled, PricesUpdated
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.orders import MarketState
@@ -167,8 +167,35 @@ class PositionRow:
         self.fee_reserve_units = 0
 
 
+FundingPaymentRow = tuple[int, int, int]
+"""account, lots, units received (negative: paid)."""
+ClosedRow = tuple[int, int, int, int]
+"""account, lots that were closed, their cost, what was realised."""
+
+
+@dataclass(frozen=True)
+class Funding:
+    """One period of funding that was paid: its event, when, and what each position paid or received."""
+
+    event: FundingApplied
+    time_ms: int
+    payments: tuple[FundingPaymentRow, ...]
+    dust_units: int
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The final settlement of a market: its event, when, and every position that it closed."""
+
+    event: PositionsSettled
+    time_ms: int
+    closed: tuple[ClosedRow, ...]
+
+
 FillRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
-"""trade, side, order, account, role, price, lots, notional, fee, its ppm and asset, realised, sequence, index, ms."""
+"""trade, side, order, account, role, price, lots, notional, fee, its ppm and asset, realised, sequence, index, ms.
+
+The order is 0 for a side of a forced trade."""
 JournalRow = tuple[int, int, int, int]
 """kind, sequence, event index, ms. Its place in the list is its number in the postings."""
 PostingRow = tuple[int, int, int, int, int, int]
@@ -195,3 +222,8 @@ class Settlement:
     orders: list[OrderChange] = field(default_factory=list)
     amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
     status: MarketState | None = None
+    prices: PricesUpdated | None = None
+    """The last mark and index of the batch."""
+    prices_at_ms: int = 0
+    fundings: list[Funding] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)

@@ -138,6 +138,14 @@ def perpetual_trade(clearing_id: int, asset: str, sides: tuple[TradeSide, ...]) 
     return Journal(postings)
 
 
+def forced_trade(clearing_id: int, asset: str, sides: tuple[TradeSide, ...]) -> Journal:
+    """Settle a forced trade (3.7): what both sides realise, against the clearing account; there is no fee."""
+    postings: tuple[Posting, ...] = ()
+    for side in sides:
+        postings += _move(clearing_id, side.account_id, asset, side.realised_units, LedgerType.ADL_SETTLEMENT)
+    return Journal(postings)
+
+
 def spot_trade(
     buyer: TradeSide, seller: TradeSide, base: str, base_units: int, quote: str, notional_units: int
 ) -> Journal:

@@ -215,7 +215,10 @@ REALISED: Final = Rule(
         FROM markets
         LEFT JOIN balances ON account_id = 1000 + market_id AND asset_id = quote_asset_id
         LEFT JOIN (
-            SELECT market_id, sum(realised_pnl_units) AS realised_units FROM fills GROUP BY market_id
+            SELECT market_id, sum(realised_pnl_units) AS realised_units FROM (
+                SELECT market_id, realised_pnl_units FROM fills
+                UNION ALL SELECT market_id, realised_pnl_units FROM position_closings
+            ) AS each GROUP BY market_id
         ) AS realised USING (market_id)
         WHERE coalesce(total_units, 0) + coalesce(realised_units, 0) <> 0 ORDER BY market_id LIMIT 1
         """,
@@ -233,10 +236,17 @@ POSITIONS: Final = Rule(
             coalesce(realised_pnl_units, 0), coalesce(lots, 0), coalesce(traded.cost_units, 0),
             coalesce(realised_units, 0))
         FROM positions FULL JOIN (
-            SELECT account_id, market_id, sum(CASE side WHEN 1 THEN quantity_lots ELSE -quantity_lots END) AS lots,
-                sum(CASE side WHEN 1 THEN notional_units ELSE -notional_units END + realised_pnl_units) AS cost_units,
-                sum(realised_pnl_units) AS realised_units
-            FROM fills JOIN markets USING (market_id) WHERE markets.kind = 2 GROUP BY account_id, market_id
+            SELECT account_id, market_id, sum(lots) AS lots, sum(value + realised) AS cost_units,
+                sum(realised) AS realised_units
+            FROM (
+                SELECT account_id, market_id, CASE side WHEN 1 THEN quantity_lots ELSE -quantity_lots END AS lots,
+                    CASE side WHEN 1 THEN notional_units ELSE -notional_units END AS value,
+                    realised_pnl_units AS realised
+                FROM fills JOIN markets USING (market_id) WHERE markets.kind = 2
+                UNION ALL
+                SELECT account_id, market_id, -position_lots, -cost_units - realised_pnl_units, realised_pnl_units
+                FROM position_closings
+            ) AS each GROUP BY account_id, market_id
         ) AS traded USING (account_id, market_id)
         WHERE coalesce(position_lots, 0) <> coalesce(lots, 0)
             OR coalesce(positions.cost_units, 0) <> coalesce(traded.cost_units, 0)
@@ -308,7 +318,8 @@ FILLED: Final = Rule(
         SELECT format('order %s: %s lots filled for %s units, its fills say %s for %s', order_id,
             coalesce(filled_lots, 0), coalesce(filled_notional_units, 0), coalesce(lots, 0), coalesce(notional, 0))
         FROM orders FULL JOIN (
-            SELECT order_id, sum(quantity_lots) AS lots, sum(notional_units) AS notional FROM fills GROUP BY order_id
+            SELECT order_id, sum(quantity_lots) AS lots, sum(notional_units) AS notional
+            FROM fills WHERE order_id > 0 GROUP BY order_id
         ) AS traded USING (order_id)
         WHERE coalesce(filled_lots, 0) <> coalesce(lots, 0)
             OR coalesce(filled_notional_units, 0) <> coalesce(notional, 0)
@@ -430,7 +441,61 @@ SETTLED: Final = Rule(
     ),
 )
 
+FUNDING: Final = Rule(
+    "a period of funding is paid by some to others, and its dust is the insurance fund's",
+    "periods",
+    "SELECT count(*) FROM fundings",
+    (
+        """
+        SELECT format('market %s, funding of %s: %s positions, dust %s; its payments are %s, less by %s',
+            market_id, period_start_ms, positions, dust_units, coalesce(payments, 0), coalesce(-units, 0))
+        FROM fundings FULL JOIN (
+            SELECT market_id, period_start_ms, count(*) AS payments, sum(amount_units) AS units,
+                sum(position_lots) AS lots
+            FROM funding_payments GROUP BY market_id, period_start_ms
+        ) AS made USING (market_id, period_start_ms)
+        WHERE positions IS DISTINCT FROM coalesce(payments, 0) OR dust_units IS DISTINCT FROM coalesce(-units, 0)
+            OR coalesce(lots, 0) <> 0
+        ORDER BY market_id, period_start_ms LIMIT 1
+        """,
+        """
+        SELECT format('market %s, funding of %s: account %s with %s lots received %s', market_id, period_start_ms,
+            account_id, position_lots, amount_units)
+        FROM funding_payments JOIN fundings USING (market_id, period_start_ms) JOIN markets USING (market_id)
+        JOIN assets ON asset_id = quote_asset_id
+        WHERE amount_units <> floor(
+            -position_lots::numeric * index_price_ticks * tick_size * lot_size * rate_ppb
+            * 10::numeric ^ decimals / 10::numeric ^ (tick_decimals + lot_decimals + 9)
+        )
+        ORDER BY market_id, period_start_ms, account_id LIMIT 1
+        """,
+    ),
+)
+
+FUNDING_POSTED: Final = Rule(
+    "accounts were posted the funding that they are shown",
+    "payments",
+    "SELECT count(*) FROM funding_payments",
+    (
+        """
+        SELECT format('account %s, asset %s: funding of %s was posted, %s is shown', account_id, asset_id,
+            coalesce(posted_units, 0), coalesce(shown_units, 0))
+        FROM (
+            SELECT account_id, asset_id, sum(amount_units) AS posted_units
+            FROM postings WHERE kind = 5 GROUP BY account_id, asset_id
+        ) AS posted FULL JOIN (
+            SELECT account_id, asset_id, sum(units) AS shown_units FROM (
+                SELECT account_id, quote_asset_id AS asset_id, amount_units AS units
+                FROM funding_payments JOIN markets USING (market_id)
+                UNION ALL SELECT 3, quote_asset_id, dust_units FROM fundings JOIN markets USING (market_id)
+            ) AS each GROUP BY account_id, asset_id
+        ) AS shown USING (account_id, asset_id)
+        WHERE coalesce(posted_units, 0) <> coalesce(shown_units, 0) ORDER BY account_id, asset_id LIMIT 1
+        """,
+    ),
+)
+
 LEDGER_RULES: Final = (JOURNALS, ASSETS, BALANCES, INSURANCE, FEES, HELD, TRANSFER_HOLDS, TRANSFERS)
-POSITION_RULES: Final = (POSITIONS_ZERO, CLEARING, REALISED, POSITIONS)
+POSITION_RULES: Final = (POSITIONS_ZERO, CLEARING, REALISED, POSITIONS, FUNDING, FUNDING_POSTED)
 ORDER_RULES: Final = (QUANTITIES, STATUSES, FILLED, CLIENT_IDS, AMENDMENTS, TRADE_SIDES, TRADE_NUMBERS)
 LOG_RULES: Final = (LOG, SETTLED)

@@ -48,7 +48,7 @@ async def post(
     await transaction.execute(
         """
         INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units)
-        SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::smallint[], $5::smallint[], $6::bigint[])
+        SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::smallint[], $6::bigint[])
         """,
         *columns(postings, 6),
     )

@@ -40,7 +40,7 @@ async def recent_trades(transaction: Transaction, market_id: int, limit: int) ->
     rows = await transaction.rows(
         """
         SELECT trade_id, sequence, price_ticks, quantity_lots, role, created_at_ms FROM fills
-        WHERE market_id = $1 AND side = 1 ORDER BY trade_id DESC LIMIT $2
+        WHERE market_id = $1 AND side = 1 AND order_id > 0 ORDER BY trade_id DESC LIMIT $2
         """,
         market_id,
         limit,
@@ -57,7 +57,7 @@ async def minutes(transaction: Transaction, market_id: int, since_ms: int, most_
         """
         WITH recent AS (
             SELECT trade_id, price_ticks, quantity_lots, created_at_ms FROM fills
-            WHERE market_id = $1 AND side = 1 ORDER BY trade_id DESC LIMIT $3
+            WHERE market_id = $1 AND side = 1 AND order_id > 0 ORDER BY trade_id DESC LIMIT $3
         )
         SELECT created_at_ms / 60000 AS minute,
             (array_agg(price_ticks ORDER BY trade_id))[1], max(price_ticks), min(price_ticks),

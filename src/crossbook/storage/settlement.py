@@ -13,7 +13,8 @@ every statement, and if not, the transaction gives way (TransactionConflict) and
 from collections.abc import Sequence
 from typing import Final
 
-from crossbook.application.settlement import amendments_named, orders_named, settle
+from crossbook.application.settlement import MOVES_MONEY, amendments_named, orders_named, settle
+from crossbook.application.settlement_positions import PositionsNeeded, positions_needed
 from crossbook.application.settlement_rows import (
     AmendmentRow,
     CommandEvents,
@@ -23,7 +24,7 @@ from crossbook.application.settlement_rows import (
     Settlement,
 )
 from crossbook.domain.errors import CrossbookError
-from crossbook.domain.events import Event, Trade
+from crossbook.domain.events import Event
 from crossbook.domain.instruments import Asset, FeeAsset, Instrument, InstrumentKind
 from crossbook.domain.money import Step
 from crossbook.domain.orders import MarketState
@@ -31,6 +32,7 @@ from crossbook.domain.positions import Position
 from crossbook.storage.commands_log import UnknownMarket
 from crossbook.storage.database import Transaction, columns
 from crossbook.storage.errors import TransactionConflict
+from crossbook.storage.market_settlement import write_market
 
 ADVISORY_KEY: Final = 0x5345544C
 """First half of the advisory lock of a market's settlement; the market's number is the other."""
@@ -116,6 +118,9 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
     ]
     named = orders_named(event for _, of_one in fresh for event in of_one)
     orders, positions = await _read_rows(transaction, market_id, named)
+    needed = positions_needed(event for _, of_one in fresh for event in of_one)
+    if needed.all or needed.accounts:
+        await _read_positions(transaction, market_id, needed, positions)
     amended = amendments_named(event for _, of_one in fresh for event in of_one)
     amendments = await _read_amendments(transaction, market_id, amended) if amended else {}
     settlement = settle(terms, commands, orders, positions, amendments)
@@ -160,7 +165,7 @@ async def _read_log(
         market_id,
         entries[0][0],
         entries[-1][0],
-        sum(isinstance(event, Trade) for _, of_one in entries for event in of_one),
+        sum(isinstance(event, MOVES_MONEY) for _, of_one in entries for event in of_one),
     )
     if row is None:
         raise UnknownMarket(f"no such market: {market_id}")
@@ -187,6 +192,23 @@ async def _read_rows(
     return orders, positions
 
 
+async def _read_positions(
+    transaction: Transaction, market_id: int, needed: PositionsNeeded, positions: dict[int, PositionRow]
+) -> None:
+    """Add the positions of accounts that have no order in the batch."""
+    rows = await transaction.rows(
+        """
+        SELECT account_id, position_lots, cost_units, realised_pnl_units FROM positions
+        WHERE market_id = $1 AND (account_id = ANY ($2::bigint[]) OR ($3 AND is_open))
+        """,
+        market_id,
+        sorted(needed.accounts),
+        needed.all,
+    )
+    for row in rows:
+        positions.setdefault(row[0], PositionRow(row[0], Position(*row[1:])))
+
+
 async def _read_amendments(
     transaction: Transaction, market_id: int, sequences: Sequence[int]
 ) -> dict[int, AmendmentRow]:
@@ -210,6 +232,7 @@ async def _write(transaction: Transaction, market_id: int, settlement: Settlemen
     await _change_balances(transaction, settlement)
     await _change_positions(transaction, market_id, settlement)
     await _change_orders(transaction, settlement)
+    await write_market(transaction, market_id, settlement)
     if settlement.amendments:
         await transaction.execute(
             "DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])",
@@ -254,7 +277,7 @@ async def _insert_journals(
                 AS entered (journal_id, kind, sequence, event_index, created_at_ms)
         )
         INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units)
-        SELECT * FROM unnest($7::bigint[], $8::smallint[], $9::bigint[], $10::smallint[], $11::smallint[],
+        SELECT * FROM unnest($7::bigint[], $8::integer[], $9::bigint[], $10::smallint[], $11::smallint[],
             $12::bigint[])
         """,
         market_id,
