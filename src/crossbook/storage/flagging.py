@@ -13,10 +13,13 @@ from crossbook.application.risk_rows import exposure
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.money import MILLION
+from crossbook.domain.orders import MarketState
 from crossbook.domain.risk import CROSS_SCOPE, AccountRisk, MarginMode, account_risk
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.database import Transaction, columns
 
+NOT_LIQUIDATING: Final = [int(MarketState.CANCEL_ONLY), int(MarketState.PAUSED), int(MarketState.SETTLEMENT_ONLY)]
+"""In these states nobody is flagged: the mark may be stale, or no order could close anything."""
 SLACK_UNITS: Final = 1_000
 """What the database's arithmetic may be off by, and one unit of rounding for each position: it only narrows down."""
 
@@ -75,7 +78,8 @@ async def _candidates(
             JOIN market_prices USING (market_id)
         )
         SELECT p.account_id FROM positions AS p JOIN terms AS here ON here.market_id = p.market_id
-        WHERE p.market_id = $1 AND p.position_lots <> 0 AND p.liquidation_id IS NULL
+        WHERE p.market_id = $1 AND p.is_open AND p.liquidation_id IS NULL
+            AND NOT EXISTS (SELECT FROM markets WHERE markets.market_id = $1 AND status = ANY ($8::smallint[]))
             AND ($6::bigint[] IS NULL OR p.account_id = ANY ($6::bigint[]))
             AND CASE p.margin_mode
                 WHEN 2 THEN p.isolated_margin_units + p.position_lots * here.price - p.cost_units
@@ -94,6 +98,7 @@ async def _candidates(
         *columns(terms, 3),
         accounts,
         SLACK_UNITS * len(perpetuals),
+        NOT_LIQUIDATING,
     )
     return [row[0] for row in rows]
 
