@@ -6,7 +6,7 @@ from typing import Final
 from crossbook.application.books import Books, PositionRow
 from crossbook.storage.admission import read_balances, read_positions
 from crossbook.storage.database import Database
-from crossbook.storage.errors import TransactionConflict
+from crossbook.storage.errors import ConstraintViolated, TransactionConflict
 
 ATTEMPTS: Final = 5
 """How often a change that met another transaction is tried again before it fails."""
@@ -23,7 +23,9 @@ class MarginStore:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._change(account_id, market_id, decide)
-            except TransactionConflict:
+            except (TransactionConflict, ConstraintViolated) as error:
+                if isinstance(error, ConstraintViolated) and error.constraint != "positions_pkey":
+                    raise
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
@@ -34,19 +36,24 @@ class MarginStore:
             books.balances = await read_balances(transaction, [account_id])
             books.positions = await read_positions(transaction, [account_id])
             row = decide(books)
-            await transaction.execute(
+            terms = (row.margin.leverage, row.chosen_leverage, int(row.mode), row.isolated_units)
+            changed = await transaction.execute(
                 """
-                INSERT INTO positions (account_id, market_id, leverage, chosen_leverage, margin_mode,
-                    isolated_margin_units)
-                VALUES ($1, $2, $3, $4, $5, $6)
-                ON CONFLICT (account_id, market_id) DO UPDATE SET leverage = excluded.leverage,
-                    chosen_leverage = excluded.chosen_leverage, margin_mode = excluded.margin_mode,
-                    isolated_margin_units = excluded.isolated_margin_units
+                UPDATE positions SET leverage = $3, chosen_leverage = $4, margin_mode = $5, isolated_margin_units = $6
+                WHERE account_id = $1 AND market_id = $2
                 """,
                 account_id,
                 market_id,
-                row.margin.leverage,
-                row.chosen_leverage,
-                int(row.mode),
-                row.isolated_units,
+                *terms,
             )
+            if changed == 0:
+                await transaction.execute(
+                    """
+                    INSERT INTO positions (account_id, market_id, leverage, chosen_leverage, margin_mode,
+                        isolated_margin_units)
+                    VALUES ($1, $2, $3, $4, $5, $6)
+                    """,
+                    account_id,
+                    market_id,
+                    *terms,
+                )

@@ -266,7 +266,6 @@ async def _write(
     await write_market(transaction, market_id, settlement)
     await _flag(transaction, terms, settlement, sequence, now_ms)
     await _change_orders(transaction, settlement)
-    await write_market(transaction, market_id, settlement)
     if settlement.amendments:
         await transaction.execute(
             "DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])",

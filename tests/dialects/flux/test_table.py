@@ -36,6 +36,10 @@ POST /withdrawals
 POST /auth/guest
 DELETE /orders
 POST /orders/batch
+POST /orders/preview
+PUT /positions/{marketId}/leverage
+PUT /positions/{marketId}/margin-mode
+POST /positions/{marketId}/margin
 GET /time
 GET /trades/{market}
 """

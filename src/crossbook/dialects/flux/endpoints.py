@@ -62,7 +62,7 @@ def endpoints(services: Services) -> list[AnyEndpoint]:
         *_markets(PublicHandlers(services)),
         *_funds(AccountHandlers(services), in_production=services.runtime_mode is RuntimeMode.PRODUCTION),
         *_orders(orders),
-        *margin_endpoints(MarginHandlers(services, orders), ORDERS, READS),
+        *margin_endpoints(MarginHandlers(services, orders), READS),
         *_account(AccountHandlers(services)),
         *_venue(PublicHandlers(services), AccountHandlers(services)),
     ]

@@ -12,7 +12,7 @@ _TAG: Final = "Margin"
 _REFUSALS: Final[Mapping[int, object]] = {400: ErrorBody, 404: ErrorBody}
 
 
-def margin_endpoints(margin: MarginHandlers, orders_class: str, reads_class: str) -> list[AnyEndpoint]:
+def margin_endpoints(margin: MarginHandlers, reads_class: str) -> list[AnyEndpoint]:
     """Leverage, margin mode, isolated margin, and the preview of an order."""
     return [
         Endpoint(
@@ -23,7 +23,7 @@ def margin_endpoints(margin: MarginHandlers, orders_class: str, reads_class: str
             {200: schemas.Position, **_REFUSALS},
             Auth.REQUIRED,
             request=schemas.SetLeverage,
-            rate_class=orders_class,
+            rate_class=reads_class,
             tag=_TAG,
             description="It holds for the position at once, and for orders that name none."
             " A lower one needs more margin.",
@@ -37,7 +37,7 @@ def margin_endpoints(margin: MarginHandlers, orders_class: str, reads_class: str
             {200: schemas.Position, **_REFUSALS},
             Auth.REQUIRED,
             request=schemas.SetMarginMode,
-            rate_class=orders_class,
+            rate_class=reads_class,
             tag=_TAG,
             example=schemas.SetMarginMode(margin_mode="ISOLATED"),
         ),
@@ -49,7 +49,7 @@ def margin_endpoints(margin: MarginHandlers, orders_class: str, reads_class: str
             {200: schemas.Position, **_REFUSALS},
             Auth.REQUIRED,
             request=schemas.MoveMargin,
-            rate_class=orders_class,
+            rate_class=reads_class,
             tag=_TAG,
             description="What is left must cover the initial margin and what the position has lost so far.",
             example=schemas.MoveMargin(action="ADD", amount="100"),
