@@ -75,6 +75,7 @@ from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
+from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
@@ -326,6 +327,11 @@ class _Wiring:
         def batch_taken(size: int) -> None:
             self._metrics.note_batch("accepted", size)
 
+        def taken(commands: Sequence[LoggedCommand]) -> None:
+            logged(commands)
+            committed(sorted({command.market_id for command in commands}))
+
+        self._parts.liquidator = Liquidator(database, self._markets, self._clock, ids.next, taken)
         limits = self._settings.commit_batch_limit, self._settings.commit_queue_limit
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 

@@ -26,6 +26,7 @@ from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
 from crossbook.workers.health import Condition
+from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.pauses import pause
@@ -82,6 +83,7 @@ class Parts:
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
     timers: Timers | None = None
+    liquidator: Liquidator | None = None
     transfer_driver: TransferDriver | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
@@ -170,6 +172,8 @@ class Venue:
             self._door.start("desk", parts.desk.run)
         if parts.timers is not None:
             self._workers.start("timers", parts.timers.run)
+        if parts.liquidator is not None:
+            self._workers.start("liquidator", parts.liquidator.run)
         if parts.transfer_driver is not None:
             self._workers.start("transfers", parts.transfer_driver.run)
         if parts.app is not None:

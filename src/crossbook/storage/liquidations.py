@@ -42,6 +42,7 @@ from crossbook.domain.orders import MarketState, OrderType, SelfTradePrevention,
 from crossbook.domain.risk import CROSS_SCOPE, AccountRisk, ScopeRisk
 from crossbook.storage import admission, ledger
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Row, Transaction, columns
 from crossbook.storage.flagging import perpetuals_of, read_marks, read_risks
 
@@ -58,11 +59,11 @@ _OPEN: Final = """
 
 @dataclass(frozen=True)
 class Taken:
-    """A step that was taken, and the markets whose logs grew."""
+    """A step that was taken, and the commands that it logged."""
 
     liquidation: OpenLiquidation
     step: Step
-    markets: tuple[int, ...]
+    commands: tuple[LoggedCommand, ...]
 
 
 async def open_ids(transaction: Transaction, limit: int) -> list[int]:
@@ -111,7 +112,7 @@ async def take_step(transaction: Transaction, liquidation_id: int, order_id: int
     )
     taking = _Taking(transaction, one, scope, perpetuals, now_ms)
     logged = await taking.take(step, order_id, [(order.market_id, order.order_id) for order in live])
-    return Taken(one, step, tuple(sorted(logged)))
+    return Taken(one, step, tuple(logged))
 
 
 def _open_liquidation(row: Row) -> OpenLiquidation:
@@ -191,9 +192,9 @@ class _Taking:
         self._perpetuals = perpetuals
         self._now_ms = now_ms
 
-    async def take(self, step: Step, order_id: int, live: Sequence[tuple[int, int]]) -> dict[int, int]:
-        """Do the step; gives the last sequence logged in each market that it touched."""
-        logged: dict[int, int] = {}
+    async def take(self, step: Step, order_id: int, live: Sequence[tuple[int, int]]) -> list[LoggedCommand]:
+        """Do the step; gives what it logged."""
+        logged: list[LoggedCommand] = []
         if isinstance(step, Wait):
             return logged
         if isinstance(step, CancelOrders):
@@ -213,12 +214,10 @@ class _Taking:
         await self._note(step, order_id if isinstance(step, Reduce) else None, logged)
         return logged
 
-    async def _log(self, commands: Iterable[tuple[int, CommandMaker]]) -> dict[int, int]:
-        books = Books(commands=list(commands))
-        logged = await admission.write(self._transaction, books, self._now_ms)
-        return {command.market_id: command.sequence for command in logged}
+    async def _log(self, commands: Iterable[tuple[int, CommandMaker]]) -> list[LoggedCommand]:
+        return await admission.write(self._transaction, Books(commands=list(commands)), self._now_ms)
 
-    async def _send(self, step: Reduce, order_id: int) -> dict[int, int]:
+    async def _send(self, step: Reduce, order_id: int) -> list[LoggedCommand]:
         """Log a liquidation order: reduce-only, ends at once, free of fees, with its bankruptcy price beside it."""
         order = NewOrder(
             self._one.account_id,
@@ -240,7 +239,7 @@ class _Taking:
             LIQUIDATION,
             step.bankruptcy_ticks,
         )
-        return {command.market_id: command.sequence for command in logged}
+        return logged
 
     async def _plan(self, step: Deleverage) -> Sequence[ForcedClose]:
         """Who is closed: those on the other side by their rank, as they are now. The engine trims what has changed."""
@@ -292,8 +291,9 @@ class _Taking:
             self._one.liquidation_id,
         )
 
-    async def _note(self, step: Step, order_id: int | None, logged: dict[int, int]) -> None:
+    async def _note(self, step: Step, order_id: int | None, logged: Sequence[LoggedCommand]) -> None:
         """Write the step down, and move the liquidation on."""
+        last = {command.market_id: command.sequence for command in logged}
         one, scope = self._one, self._scope
         traded = step if isinstance(step, Reduce | Deleverage) else None
         await self._transaction.execute(
@@ -327,7 +327,7 @@ class _Taking:
             """,
             one.liquidation_id,
             int(state),
-            *(columns(sorted(logged.items()), 2) if logged else ([], [])),
+            *(columns(sorted(last.items()), 2) if last else ([], [])),
             order_id,
             partial_ms,
             self._now_ms if state is LiquidationState.CLOSED else None,

@@ -5,7 +5,7 @@ any moment and another goes on. It holds nothing in memory.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from crossbook.application.markets import Markets
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.liquidating import Clear, Wait
 from crossbook.logs import Log
+from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.liquidations import Taken, open_ids, repay_bad_debt, take_step
 from crossbook.system import Clock
@@ -32,7 +33,7 @@ class LiquidatorSettings:
 
 
 class Liquidator:
-    """The liquidator of all markets. `committed` hears which logs grew; `next_order_id` gives ids of orders."""
+    """The liquidator of all markets. `committed` hears what was logged; `next_order_id` gives ids of orders."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Liquidator:
         markets: Markets,
         clock: Clock,
         next_order_id: Callable[[], int],
-        committed: Callable[[Iterable[int]], None],
+        committed: Callable[[Sequence[LoggedCommand]], None],
         settings: LiquidatorSettings | None = None,
     ) -> None:
         self.health = Health()
@@ -88,8 +89,8 @@ class Liquidator:
             taken = await take_step(transaction, liquidation_id, self._next_order_id(), now_ms)
         if taken is None:
             return None
-        if taken.markets:
-            self._committed(taken.markets)
+        if taken.commands:
+            self._committed(taken.commands)
         if not isinstance(taken.step, Wait):
             _log.info(
                 "liquidation step",
