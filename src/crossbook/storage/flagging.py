@@ -172,7 +172,7 @@ async def _open(
                 AS found (account_id, market_id, equity, maintenance)
             ORDER BY account_id, market_id ON CONFLICT DO NOTHING RETURNING liquidation_id, account_id, market_id
         ), locked AS MATERIALIZED (
-            SELECT positions.account_id, positions.market_id, liquidation_id
+            SELECT positions.account_id, positions.market_id, opened.liquidation_id
             FROM positions JOIN opened ON opened.account_id = positions.account_id
                 AND CASE opened.market_id WHEN $10 THEN margin_mode = 1 ELSE positions.market_id = opened.market_id END
             WHERE positions.market_id = ANY ($9::integer[])
