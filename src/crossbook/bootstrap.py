@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -30,8 +31,10 @@ from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
+from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
@@ -50,6 +53,7 @@ from crossbook.server.app import Setup, build_app
 from crossbook.server.health import Check, readiness
 from crossbook.server.metrics import Metrics
 from crossbook.server.middleware import AccessLog
+from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
@@ -73,6 +77,7 @@ from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.liquidator import Liquidator
@@ -206,6 +211,10 @@ class _Wiring:
             self._parts.matchers = [self._matcher(name) for name in self._names]  # 7
         if Role.SETTLER in self._roles:
             self._parts.settlers = [self._settler(name) for name in self._names]  # 8
+        if Role.API in self._roles:
+            self._parts.account_feed = AccountFeed(
+                Queries(self._ground.database), self._clock, metrics=self._worker_metrics
+            )
         if self._roles & {Role.API, Role.MARKET_DATA}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
         if Role.API in self._roles:
@@ -254,7 +263,13 @@ class _Wiring:
     def _feed(self, name: MarketName) -> MarketFeed:
         ground = self._ground
         return MarketFeed(
-            name, ground.database, ground.commands, ground.events, self._clock, metrics=self._worker_metrics
+            name,
+            ground.database,
+            ground.commands,
+            ground.events,
+            self._clock,
+            tap=self._parts.account_feed,
+            metrics=self._worker_metrics,
         )
 
     async def _build_door(self, base_url: str) -> None:
@@ -287,6 +302,8 @@ class _Wiring:
             unavailable=UNAVAILABLE,
             login_brake=brake_of(settings, self._clock),
             limiter=limiter,
+            account_feed=self._parts.account_feed or NoAccountFeed(),
+            socket_subscriptions=settings.socket_subscriptions,
         )
         self._parts.app = self._application(services)  # 1 and 2
         if settings.demo:
@@ -387,6 +404,8 @@ class _Wiring:
             access=access,
             checks=checks,
             metrics=self._metrics,
+            origins=settings.web_origins,
+            routes=self._sockets(services),
         )
         return build_app(dialects, setup)
 
@@ -410,6 +429,20 @@ class _Wiring:
             limiter=flux.limiter,
             versions=_truex_versions(settings),
         )
+
+    def _sockets(self, services: Services) -> list[WebSocketRoute]:
+        """The WebSockets of the dialects."""
+        settings = self._settings
+        limits = SocketLimits(
+            connections=settings.sockets_limit,
+            per_address=settings.sockets_per_address,
+            waiting_messages=settings.socket_queue_limit,
+            messages_per_s=settings.socket_messages_per_s,
+        )
+        room = self._parts.sockets = SocketRoom(
+            limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
+        )
+        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""

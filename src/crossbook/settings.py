@@ -192,6 +192,31 @@ class Settings:
         65_536, "Limits", "The longest body of a request; a longer one is 413.", least=1_024, most=16_777_216
     )
     json_depth_limit: int = setting(16, "Limits", "How deep the JSON of a request may be nested.", least=2, most=100)
+    web_origins: tuple[str, ...] = setting(
+        (),
+        "Limits",
+        "Web origins such as `https://app.example.com` whose pages may call the API and open WebSockets, beside the"
+        " venue's own.",
+    )
+    sockets_limit: int = setting(
+        2_000, "Limits", "WebSockets that may be open at once, in one process.", least=1, most=1_000_000
+    )
+    sockets_per_address: int = setting(
+        100, "Limits", "WebSockets that may be open at once for each address.", least=1, most=1_000_000
+    )
+    socket_subscriptions: int = setting(
+        50, "Limits", "What one WebSocket may subscribe to at once.", least=1, most=10_000
+    )
+    socket_messages_per_s: int = setting(
+        20, "Limits", "Messages that one WebSocket may send, over time.", least=1, most=1_000
+    )
+    socket_queue_limit: int = setting(
+        1_000,
+        "Limits",
+        "Messages that may wait for one WebSocket; a peer that reads so slowly that there are more is dropped.",
+        least=10,
+        most=1_000_000,
+    )
 
     # -- TrueX ---------------------------------------------------------------------------------------
     truex_deprecated_versions: tuple[str, ...] = setting(
@@ -416,6 +441,7 @@ def _problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_proxies(settings.trusted_proxies)
     if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
         yield f"lethean_daemon_url {fault}."
+    yield from _problems_of_origins(settings.web_origins)
     yield from _problems_of_secret(settings)
     yield from _problems_of_sealing_keys(settings.sealing_keys)
     yield from _problems_of_deprecations(settings.truex_deprecated_versions)
@@ -454,6 +480,13 @@ def _problems_of_proxies(proxies: tuple[str, ...]) -> Iterator[str]:
             ipaddress.ip_network(proxy)
         except ValueError:
             yield f"trusted_proxies must be addresses or networks such as 10.0.0.0/8, not {proxy!r}."
+
+
+def _problems_of_origins(origins: tuple[str, ...]) -> Iterator[str]:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            yield f"web_origins must be origins such as https://app.example.com, each by name, not {origin!r}."
 
 
 def _problems_of_secret(settings: Settings) -> Iterator[str]:

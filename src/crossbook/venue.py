@@ -17,6 +17,7 @@ from crossbook.logs import Log
 from crossbook.readiness import Worker
 from crossbook.security.passwords import Passwords
 from crossbook.server.app import Listening, Server, make_server
+from crossbook.server.websocket import SocketRoom
 from crossbook.settings import Settings
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
@@ -25,6 +26,7 @@ from crossbook.storage.lag import lags
 from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
+from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.health import Condition
 from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketFeed
@@ -82,6 +84,8 @@ class Parts:
     matchers: list[Matcher] = field(default_factory=list)
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
+    account_feed: AccountFeed | None = None
+    sockets: SocketRoom | None = None
     timers: Timers | None = None
     liquidator: Liquidator | None = None
     transfer_driver: TransferDriver | None = None
@@ -163,6 +167,8 @@ class Venue:
         ]
         for place, worker in enumerate(workers, start=1):
             self._workers.start(f"{type(worker).__name__} {place}", worker.run)
+        if parts.account_feed is not None:
+            self._workers.start("account feed", parts.account_feed.run)
         for name, work in parts.watches.items():
             self._workers.start(name, work)
 
@@ -183,7 +189,9 @@ class Venue:
         """The HTTP server, until `stop`. The socket outlives it, so that it can be served again."""
         assert self._socket is not None and self._parts.app is not None
         listening = Listening(self._settings.host, self._settings.port, self._settings.trusted_proxies, drain_s=DRAIN_S)
-        server = self._server = make_server(self._parts.app, listening)
+        sockets = self._parts.sockets
+        farewell = () if sockets is None else (sockets.close,)
+        server = self._server = make_server(self._parts.app, listening, *farewell)
 
         async def end() -> None:
             await stop.wait()

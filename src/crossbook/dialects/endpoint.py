@@ -22,6 +22,7 @@ from crossbook.dialects.deadlines import Deadlines, Limit
 from crossbook.dialects.decoding import CONTROL, BodyDecoder, QueryDecoder
 from crossbook.dialects.ports import Crash, Limiter, Unlimited, Verdict, tighter
 from crossbook.dialects.refusals import Fault, FaultKind, Refusal
+from crossbook.dialects.socket_page import SocketGuide
 from crossbook.dialects.versions import Retirement, Versions
 
 B = TypeVar("B")
@@ -131,7 +132,8 @@ class Dialect:
     `name` is its place in the documentation's address, `prefix` the start of all its paths ("" for the
     root). `security` is the OpenAPI description of its credentials. `signs_body` has the body of every
     authenticated request read, even where no schema wants one. `plain_strings` refuses control characters.
-    `versions` are those that a request may choose from; None where there is but one.
+    `versions` are those that a request may choose from; None where there is but one. `socket` describes the
+    dialect's WebSocket, which is served beside the table.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Dialect:
     body_limit_bytes: int = BODY_LIMIT_BYTES
     depth_limit: int = DEPTH_LIMIT
     versions: Versions | None = None
+    socket: SocketGuide | None = None
 
     def __post_init__(self) -> None:
         """Refuse two rows for one operation."""

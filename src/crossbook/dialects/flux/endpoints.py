@@ -1,6 +1,7 @@
 """Flux's table: every route with its summary, its request, its replies and its budget.
 
-PATCH /orders/{orderId} and GET /ws are not in it yet; docs/dialects/flux.md says what else is.
+The WebSocket `/ws` is beside it, in `socket.py`. PATCH /orders/{orderId} is not in it yet; docs/dialects/flux.md says
+what else is.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from crossbook.dialects.flux.margin_endpoints import margin_endpoints
 from crossbook.dialects.flux.orders import OrderHandlers
 from crossbook.dialects.flux.public import PublicHandlers
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.socket_guide import GUIDE
 from crossbook.dialects.flux.users import UserHandlers
 from crossbook.dialects.rate_classes import CANCELS, LOGINS, ORDERS, READS, REGISTRATIONS
 from crossbook.settings import RuntimeMode
@@ -51,6 +53,7 @@ def flux_dialect(services: Services, version: str) -> Dialect:
         errors=FluxErrors(translator(services.unavailable)),
         authenticate=BearerAuth(services.tokens, services.accounts, services.clock),
         security=SECURITY,
+        socket=GUIDE,
     )
 
 

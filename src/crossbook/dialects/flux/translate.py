@@ -318,12 +318,13 @@ def book_view(book: Book, market: Market) -> schemas.OrderBook:
     return schemas.OrderBook(
         market_id=market.symbol,
         sequence=book.sequence,
-        bids=_levels(book.bids, market.instrument),
-        asks=_levels(book.asks, market.instrument),
+        bids=level_texts(book.bids, market.instrument),
+        asks=level_texts(book.asks, market.instrument),
     )
 
 
-def _levels(levels: Sequence[tuple[int, int, int]], instrument: Instrument) -> list[list[str]]:
+def level_texts(levels: Sequence[tuple[int, int, int]], instrument: Instrument) -> list[list[str]]:
+    """Levels as price and quantity in text."""
     return [[instrument.price_text(price), instrument.quantity_text(lots)] for price, lots, _ in levels]
 
 
