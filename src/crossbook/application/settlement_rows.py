@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from crossbook.application.activity import Step
 from crossbook.application.markets import Market
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, FundingApplied, PositionsSettled, PricesUpdated
@@ -77,6 +78,7 @@ class OrderRow:
         "budget_left",
         "filled_lots",
         "held_units",
+        "keeps_activity",
         "maker_fee_ppm",
         "open_lots",
         "order_id",
@@ -112,6 +114,7 @@ class OrderRow:
         held_units: int,
         maker_fee_ppm: int,
         taker_fee_ppm: int,
+        keeps_activity: bool = False,
         bankruptcy_ticks: int = 0,
     ) -> None:
         self.order_id = order_id
@@ -133,6 +136,7 @@ class OrderRow:
         self.read_held_units = held_units
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
+        self.keeps_activity = keeps_activity
         self.bankruptcy_ticks = bankruptcy_ticks
         self.traded_units = 0
         self.touched_at_ms = -1
@@ -295,6 +299,7 @@ class Settlement:
     positions: list[PositionChange] = field(default_factory=list)
     orders: list[OrderChange] = field(default_factory=list)
     amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
+    steps: list[Step] = field(default_factory=list)
     status: MarketState | None = None
     prices: PricesUpdated | None = None
     """The last mark and index of the batch."""

@@ -17,6 +17,7 @@ from crossbook.application.errors import (
     Overloaded,
     WithdrawalsStopped,
 )
+from crossbook.application.transfers import DuplicateTransferId, TransferLimit
 from crossbook.dialects.truex.errors import Kind, Problem, invalid
 from crossbook.domain.instruments import BelowMinimum
 from crossbook.domain.margin import InsufficientMargin
@@ -28,6 +29,8 @@ _INVALID: Final = (InvalidOrder, InvalidDecimal, BelowMinimum)
 _KINDS: Final[Mapping[type[Exception], Kind]] = {
     ClientNotFound: Kind.NOT_FOUND,
     DuplicateClientOrderId: Kind.INVALID_EXTERNAL_ID,
+    DuplicateTransferId: Kind.BAD_REQUEST,
+    TransferLimit: Kind.BAD_REQUEST,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
     InLiquidation: Kind.INSUFFICIENT_FUNDS,
     WithdrawalsStopped: Kind.INSUFFICIENT_FUNDS,
