@@ -96,6 +96,7 @@ MarginMode = Literal["CROSS", "ISOLATED"]
 MarginAction = Literal["ADD", "REMOVE"]
 AdlRank = Annotated[int, Meta(ge=1, le=5, description="5: among the first fifth to be deleveraged", examples=[1])]
 MarketStatus = Literal["ACTIVE", "PAUSED", "SETTLEMENT_ONLY", "CANCEL_ONLY", "POST_ONLY", "AUCTION"]
+MarketKind = Literal["SPOT", "PERPETUAL"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 
 
@@ -169,6 +170,7 @@ class Market(View, frozen=True, kw_only=True):
     tick_size: DecimalText
     lot_size: DecimalText
     min_notional: DecimalText
+    kind: MarketKind
 
 
 class OrderBook(View, frozen=True, kw_only=True):
