@@ -147,13 +147,15 @@ class Maker:
         self._client = client
         self._plan = plan
         self._client_id = client_id or client.get("/clients")[0]["id"]
-        instrument = next(row for row in client.get("/instruments", symbol=plan.symbol) if row["info"]["symbol"] == plan.symbol)
+        instrument = next(
+            row for row in client.get("/instruments", symbol=plan.symbol) if row["info"]["symbol"] == plan.symbol
+        )
         steps = next(row for row in client.get("/markets/increment") if row["symbol"] == plan.symbol)
         self._instrument_id = instrument["id"]
         self._tick = Decimal(steps["price_increment"])
         self._reference = Decimal(instrument["info"]["reference_price"])
         self._quotes: dict[str, Quote] = {}
-        self._run = f"{random.getrandbits(40):010x}"  # noqa: S311 - a name, not a secret
+        self._run = f"{random.getrandbits(40):010x}"
 
     def run(self) -> Account:
         """Quote for as long as planned, then end flat; what was done."""
