@@ -27,6 +27,7 @@ from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
+from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
@@ -36,6 +37,7 @@ from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.socket import FluxSocket
+from crossbook.dialects.lethean.endpoints import lethean_dialect
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
@@ -79,6 +81,7 @@ from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
+from crossbook.swap_board import Operators, build_board
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
@@ -313,6 +316,17 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
+        self._board = await build_board(
+            settings,
+            ground.database,
+            self._clock,
+            secret=signing_secret(settings),
+            holder=self._holder,
+            operators=Operators(tokens, accounts),
+            publisher=NoPublisher(),
+            unavailable=UNAVAILABLE,
+        )
+        self._parts.watches.update(self._board.work)
         self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             kit = TruexKit(self._clients, self._keys, funds, queries)
@@ -410,6 +424,10 @@ class _Wiring:
                 truex_dialect(self._truex(services, transfers, checks), __version__),
             )
         ]
+        # Its bodies hold proposals, so they have a limit of their own.
+        dialects.append(
+            replace(lethean_dialect(self._board.services, __version__), depth_limit=settings.json_depth_limit)
+        )
         access, parts.flush_logs = _access_log(settings, self._clock)
         setup = Setup(
             new_id=partial(secret_token, 16),
