@@ -128,8 +128,9 @@ def test_the_example_quotes_both_sides_and_ends_flat(venue: FluxVenue) -> None:
     taking.start()
     account = module.Maker(client, plan).run()
     taking.join()
-    for each in (client, anchor, taker):
-        each.close()
+    client.close()
+    anchor.close()
+    taker.close()
     venue.settle()
     assert account.net == 0
     assert account.created > 2
@@ -174,8 +175,9 @@ def test_one_book_traded_through_truex_and_flux_at_once(venue: FluxVenue) -> Non
             )
         return count
 
-    for each in (reader, *traders):
-        each.close()
+    reader.close()
+    for trader in traders:
+        trader.close()
     assert trades
     assert venue.run(mixed()) > 0
     # Both dialects show the same book.
