@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -30,15 +30,16 @@ from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
 from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
-from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
+from crossbook.demo import DEMO_FILE, USERS, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
-from crossbook.dialects.flux.endpoints import flux_dialect
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.endpoints import flux_dialect, flux_reading_dialect
+from crossbook.dialects.flux.services import Services, StreamServices
 from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.lethean.endpoints import lethean_dialect
+from crossbook.dialects.ports import Limiter
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.socket import TruexSocket
@@ -148,7 +149,13 @@ class _Builder:
 
     def plan(self) -> Plan:
         """How the venue is made."""
-        return Plan(self._roles, self._postgres, self.prepare, self.open_ground, self.wire)
+        return Plan(self._port(), self._postgres, self.prepare, self.open_ground, self.wire)
+
+    def _port(self) -> int | None:
+        """Where the process listens; None for one that serves nobody."""
+        if Role.API in self._roles:
+            return self._settings.port
+        return self._settings.market_data_port if Role.MARKET_DATA in self._roles else None
 
     # -- The ground ----------------------------------------------------------------------------------
     def prepare(self) -> None:
@@ -223,14 +230,15 @@ class _Wiring:
             self._parts.matchers = [self._matcher(name) for name in self._names]  # 7
         if Role.SETTLER in self._roles:
             self._parts.settlers = [self._settler(name) for name in self._names]  # 8
-        if Role.API in self._roles:
+        if self._roles & {Role.API, Role.MARKET_DATA}:
             self._parts.account_feed = AccountFeed(
                 Queries(self._ground.database), self._clock, metrics=self._worker_metrics
             )
-        if self._roles & {Role.API, Role.MARKET_DATA}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
         if Role.API in self._roles:
             await self._build_door(base_url)  # 1 to 5, and 9
+        elif Role.MARKET_DATA in self._roles:
+            self._build_window()  # 1, 2 and 10, for those who only read
         return self._parts
 
     def _relay(self, name: MarketName) -> Relay:
@@ -338,6 +346,27 @@ class _Wiring:
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
 
+    def _build_window(self) -> None:
+        """What a process serves that takes no orders: Flux's public data, and its WebSocket."""
+        database, settings = self._ground.database, self._settings
+        passwords = self._parts.passwords = Passwords(threads=settings.password_threads)
+        tokens = Tokens(self._clock, signing_secret(settings), settings.jwt_expiry_s)
+        self._watch()
+        streams = StreamServices(
+            accounts=Accounts(UserStore(database), passwords, tokens, self._clock),
+            tokens=tokens,
+            markets=self._markets,
+            marks=self._marks,
+            market_data=MarketData(self._parts.feeds),
+            clock=self._clock,
+            unavailable=UNAVAILABLE,
+            account_feed=self._parts.account_feed or NoAccountFeed(),
+            socket_subscriptions=settings.socket_subscriptions,
+        )
+        routes = [WebSocketRoute("/ws", self._room().app("flux", FluxSocket(streams)))]
+        setup = self._setup(limiter_of(settings, self._clock), self._checks(), routes)
+        self._parts.app = build_app([flux_reading_dialect(streams, __version__)], setup)
+
     async def _hire_bots(self, agency: BotAgency) -> None:
         settings = self._settings
         if not settings.bots:
@@ -418,15 +447,7 @@ class _Wiring:
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
     def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
-        settings, parts, ground = self._settings, self._parts, self._ground
-        workers: dict[str, Sequence[Worker]] = {
-            "matching": parts.matchers,
-            "settling": parts.settlers,
-            "relay": parts.relays,
-            "marketData": parts.feeds,
-        }
-        symbols = [name.symbol for name in self._names]
-        checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
+        settings, checks = self._settings, self._checks()
         truex = self._truex(services, transfers, checks)
         dialects = [
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
@@ -439,19 +460,36 @@ class _Wiring:
         dialects.append(
             replace(lethean_dialect(self._board.services, __version__), depth_limit=settings.json_depth_limit)
         )
-        access, parts.flush_logs = _access_log(settings, self._clock)
-        setup = Setup(
+        return build_app(dialects, self._setup(services.limiter, checks, self._sockets(services, truex)))
+
+    def _checks(self) -> dict[str, Check]:
+        """What `/ready` looks at."""
+        parts, ground = self._parts, self._ground
+        workers: dict[str, Sequence[Worker]] = {
+            "matching": parts.matchers,
+            "settling": parts.settlers,
+            "relay": parts.relays,
+            "marketData": parts.feeds,
+        }
+        symbols = [name.symbol for name in self._names]
+        limit_ms = self._settings.ready_lag_limit_ms
+        return checks_of(ground.database, ground.commands, symbols, workers, self._clock, limit_ms)
+
+    def _setup(self, limiter: Limiter, checks: Mapping[str, Check], routes: Sequence[BaseRoute]) -> Setup:
+        """What the application is built with, besides the dialects."""
+        access, self._parts.flush_logs = _access_log(self._settings, self._clock)
+        return Setup(
             new_id=partial(secret_token, 16),
             monotonic_s=self._clock.monotonic_s,
-            surroundings=Surroundings(limiter=services.limiter, crash=_note_crash),
+            surroundings=Surroundings(limiter=limiter, crash=_note_crash),
             bind=lambda request_id: log_fields(**{REQUEST_ID: request_id}),
             access=access,
             checks=checks,
             metrics=self._metrics,
-            origins=settings.web_origins,
-            routes=self._sockets(services, truex),
+            origins=self._settings.web_origins,
+            notes=_notes(self._settings),
+            routes=routes,
         )
-        return build_app(dialects, setup)
 
     def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
@@ -483,6 +521,14 @@ class _Wiring:
 
     def _sockets(self, flux: Services, truex: TruexServices) -> list[WebSocketRoute]:
         """The WebSockets of the dialects. TrueX's clients dial any path, so it takes those that no other wants."""
+        room, most = self._room(), self._settings.socket_subscriptions
+        return [
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
+            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, most))),
+        ]
+
+    def _room(self) -> SocketRoom:
+        """The one room of all WebSockets."""
         settings = self._settings
         limits = SocketLimits(
             connections=settings.sockets_limit,
@@ -493,10 +539,7 @@ class _Wiring:
         room = self._parts.sockets = SocketRoom(
             limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
         )
-        return [
-            WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
-            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, settings.socket_subscriptions))),
-        ]
+        return room
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""
@@ -579,6 +622,14 @@ def sealer_of(settings: Settings) -> Sealer:
         return Sealer([sealing_key(text)])
     except ValueError as error:
         raise VenueError(f"{file} is damaged: {error}; put it back from a backup") from error
+
+
+def _notes(settings: Settings) -> list[str]:
+    """What the page at `/` says besides: where the demo users' secrets are."""
+    if not settings.demo:
+        return []
+    file = settings.data_dir / DEMO_FILE
+    return [f"Demo users {', '.join(USERS)}: their secrets are in {file}, on the machine that runs the venue."]
 
 
 def _system_door(desk: Desk) -> Callable[[int, Sequence[SingleCommand]], Awaitable[None]]:

@@ -305,7 +305,11 @@ def api(host: HostOption = None, port: PortOption = None) -> None:
 
 @app.command()
 def worker(name: Annotated[WorkerName, typer.Argument(help="Which worker.")]) -> None:
-    """Run one worker of a production venue, or all of them in one process."""
+    """Run one worker of a production venue, or all of them in one process.
+
+    market-data serves those who only read, on a port of its own (CROSSBOOK_MARKET_DATA_PORT): public data, and the
+    WebSocket of Flux. The others serve nobody.
+    """
     from crossbook import venue_commands
 
     with _saying_what_failed():

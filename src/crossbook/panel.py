@@ -13,7 +13,7 @@ def welcome(base_url: str, settings: Settings) -> Panel:
     """Addresses, demo users and where their secrets are, and how the engine runs."""
     table = plain_table()
     table.add_row("API", base_url)
-    table.add_row("Page", f"{base_url}/docs")
+    table.add_row("Page", f"{base_url}/")
     table.add_row("Documentation", f"{base_url}/docs/flux")
     table.add_row("TrueX", f"{base_url}/api/v1, documentation {base_url}/docs/truex")
     if settings.demo:

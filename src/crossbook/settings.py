@@ -79,6 +79,14 @@ class Settings:
     )
     host: str = setting("127.0.0.1", "Venue", "The address to listen on. `0.0.0.0` is every address of the machine.")
     port: int = setting(8000, "Venue", "The port to listen on; 0 takes a free one.", least=0, most=65_535)
+    market_data_port: int = setting(
+        8001,
+        "Venue",
+        "The port of `crossbook worker market-data`, which serves public data and Flux's WebSocket to those who only"
+        " read; 0 takes a free one.",
+        least=0,
+        most=65_535,
+    )
     data_dir: Path = setting(
         Path("data"),
         "Venue",

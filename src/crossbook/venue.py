@@ -53,7 +53,11 @@ class VenueError(CrossbookError):
 
 
 class Role(StrEnum):
-    """What a process of the venue can do. An embedded venue does everything."""
+    """What a process of the venue can do. An embedded venue does everything.
+
+    MARKET_DATA alone serves those who only read, on a port of its own: public data, and Flux's WebSocket. So listeners,
+    however many, are kept away from the processes that take orders.
+    """
 
     API = "api"
     RELAY = "relay"
@@ -104,13 +108,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a venue is made: what it does, the server that it starts itself, and how the rest comes about.
+    """How a venue is made: the port it listens on, the server that it starts itself, and how the rest comes about.
 
-    `prepare` looks after its folder, `open_ground` connects, and `wire` builds the parts; it gets the address under
-    which the API is reached, "" without one.
+    `port` is None for one that serves nobody. `prepare` looks after its folder, `open_ground` connects, and `wire`
+    builds the parts; it gets the address under which the process is reached, "" without one.
     """
 
-    roles: frozenset[Role]
+    port: int | None
     postgres: EmbeddedPostgres | None
     prepare: Callable[[], None]
     open_ground: Callable[[], Awaitable[Ground]]
@@ -142,8 +146,8 @@ class Venue:
 
         Raises VenueError, StorageError, and DataFolderError.
         """
-        if Role.API in self._plan.roles:
-            self._socket = _listen(self._settings.host, self._settings.port)
+        if self._plan.port is not None:
+            self._socket = _listen(self._settings.host, self._plan.port)
             self.base_url = _url_of(self._socket)
         self._plan.prepare()
         if self._plan.postgres is not None:

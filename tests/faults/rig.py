@@ -70,7 +70,7 @@ class Part:
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         self.words = words
         self.log = folder / f"{'-'.join(words[:2])}.log".replace("/", "")
-        self._environment = {**_clean_environment(), **NO_LIMITS, **environment}
+        self._environment = {**_clean_environment(), **NO_LIMITS, "CROSSBOOK_MARKET_DATA_PORT": "0", **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -19,6 +19,7 @@ from crossbook.storage.database import Database
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.users import UserStore
 from crossbook.system import SystemClock
+from tests.dialects.flux.socket_client import SocketClient, dialled
 from tests.streams.adapters import OwnServer
 from tests.venue_process import PATIENCE_S, Trader, eventually, free_port, without_settings
 
@@ -33,6 +34,7 @@ class Parts:
         self.database_url = database_url
         self.port = free_port()
         self.folder = folder
+        self.readers_port = free_port()
         self._environment = {
             **without_settings(os.environ),
             "RUNTIME_MODE": "production",
@@ -41,6 +43,7 @@ class Parts:
             "JWT_SECRET": SECRET,
             "CROSSBOOK_SEALING_KEYS": SEALING_KEY,
             "CROSSBOOK_LEASE_MS": "500",
+            "CROSSBOOK_MARKET_DATA_PORT": str(self.readers_port),
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -130,6 +133,18 @@ def trade(buyer: Trader, seller: Trader) -> None:
     eventually(lambda: seller.get(f"/orders/{sold}")["status"] == "FILLED")
 
 
+def read_along(reader: SocketClient, buyer: Trader, seller: Trader) -> None:
+    """A process that only reads tells of a trade, to everybody and to its buyer."""
+    trades = reader.subscribe("trades", "BTC-PERP")
+    assert reader.subscribe("orders", token=buyer.token)["data"] == []
+    trade(buyer, seller)
+    told = reader.until("update", "trades")
+    assert (told["previousSequence"], told["data"][0]["price"]) == (trades["sequence"], "65000")
+    reader.send(op="unsubscribe", channel="trades", market="BTC-PERP")
+    while reader.until("update", "orders")["data"][0]["status"] != "FILLED":
+        pass
+
+
 def test_a_venue_in_parts_trades_through_losses(parts: Parts, own_server: OwnServer) -> None:
     early = parts.run("api")
     assert early.returncode == 1
@@ -141,7 +156,10 @@ def test_a_venue_in_parts_trades_through_losses(parts: Parts, own_server: OwnSer
         parts.start(worker, "worker", worker)
     eventually(lambda: ready(parts))
     buyer, seller = trader_of(parts, "buyer"), trader_of(parts, "seller")
-    trade(buyer, seller)
+    with dialled(f"http://127.0.0.1:{parts.readers_port}") as reader:
+        read_along(reader, buyer, seller)
+    refused = httpx2.post(f"http://127.0.0.1:{parts.readers_port}/orders", json={})
+    assert refused.status_code == 404
 
     own_server.empty()
     trade(buyer, seller)

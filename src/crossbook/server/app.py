@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from crossbook.dialects.call import Reply, Visit, visit_of
 from crossbook.dialects.endpoint import Dialect, NotFound, Surroundings, paths_of, send_reply
+from crossbook.dialects.front_page import front_page
 from crossbook.dialects.reference import documentation_of, index_of
 from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.server.health import Check, health_app, ready_app
@@ -38,7 +39,7 @@ class Setup:
     `new_id` makes request ids; `monotonic_s` is a clock for durations; `bind` makes the context in which log
     lines carry a request id; `access` takes a line per request. `routes` are served beside the tables (WebSockets,
     pages). `origins` are the web origins that may call the API from a browser. `metrics` None means that
-    nothing is measured or served.
+    nothing is measured or served. `notes` are paragraphs for the page at `/`.
     """
 
     new_id: Callable[[], str]
@@ -50,6 +51,7 @@ class Setup:
     checks: Mapping[str, Check] = field(default_factory=dict)
     metrics: Metrics | None = None
     origins: Sequence[str] = ()
+    notes: Sequence[str] = ()
     lifespan: Lifespan[Any] | None = None
 
 
@@ -81,7 +83,7 @@ def page_app(reply: Reply, route: str) -> ASGIApp:
 
 def service_paths(dialects: Sequence[Dialect], setup: Setup) -> dict[str, ASGIApp]:
     """The paths that the server itself offers: documentation, health, metrics."""
-    pages = {"/docs": index_of(dialects)}
+    pages = {"/": front_page(dialects, setup.notes), "/docs": index_of(dialects)}
     for dialect in dialects:
         pages.update(documentation_of(dialect))
     paths = {path: page_app(reply, path) for path, reply in pages.items()}

@@ -16,7 +16,7 @@ from crossbook.dialects.flux.margin import MarginHandlers
 from crossbook.dialects.flux.margin_endpoints import margin_endpoints
 from crossbook.dialects.flux.orders import OrderHandlers
 from crossbook.dialects.flux.public import PublicHandlers
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import Services, StreamServices
 from crossbook.dialects.flux.socket_guide import GUIDE
 from crossbook.dialects.flux.users import UserHandlers
 from crossbook.dialects.rate_classes import CANCELS, LOGINS, ORDERS, READS, REGISTRATIONS
@@ -49,6 +49,22 @@ def flux_dialect(services: Services, version: str) -> Dialect:
         version=version,
         description="Perpetual futures. Amounts are decimal strings, times milliseconds since the epoch.",
         endpoints=endpoints(services),
+        errors=FluxErrors(translator(services.unavailable)),
+        authenticate=BearerAuth(services.tokens, services.accounts, services.clock),
+        security=SECURITY,
+        socket=GUIDE,
+    )
+
+
+def flux_reading_dialect(services: StreamServices, version: str) -> Dialect:
+    """The part of Flux that anybody may read, for a process that takes no orders."""
+    public = PublicHandlers(services)
+    return Dialect(
+        name="flux",
+        title="Flux: public data",
+        version=version,
+        description="Books, trades and prices of perpetual futures. Orders are taken at another address.",
+        endpoints=[*_markets(public), *_service(public)],
         errors=FluxErrors(translator(services.unavailable)),
         authenticate=BearerAuth(services.tokens, services.accounts, services.clock),
         security=SECURITY,
@@ -328,10 +344,16 @@ def _account(account: AccountHandlers) -> list[AnyEndpoint]:
     ]
 
 
-def _venue(public: PublicHandlers, account: AccountHandlers) -> list[AnyEndpoint]:
+def _service(public: PublicHandlers) -> list[AnyEndpoint]:
     return [
         Endpoint("GET", "/health", "Whether the process answers.", public.health, {200: schemas.Health}, tag=_VENUE),
         Endpoint("GET", "/time", "The venue's clock.", public.time, {200: schemas.ServerTime}, tag=_VENUE),
+    ]
+
+
+def _venue(public: PublicHandlers, account: AccountHandlers) -> list[AnyEndpoint]:
+    return [
+        *_service(public),
         Endpoint(
             "POST",
             "/admin/drain",
