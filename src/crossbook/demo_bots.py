@@ -32,7 +32,10 @@ NOISE_PART: Final = 5
 
 
 class BotAgency:
-    """Finds the bots of the demo markets. It is their purse too."""
+    """Finds the bots of the demo markets. It is their purse too.
+
+    `walks` are the prices that they believe in, by market, once they are hired.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class BotAgency:
         self._queries = queries
         self._funds = funds
         self._clock = clock
+        self.walks: dict[int, Walk] = {}
 
     async def hire(self, markets: Markets, database: Database, seed: int, interval_ms: int) -> list[Pit]:
         """The bots of every demo market, with money. They begin at the last trade. Raises StorageError."""
@@ -62,6 +66,7 @@ class BotAgency:
             market = markets.named(demo.instrument.symbol)
             last_ticks = await _last_price_ticks(database, market)
             walk = Walk(random_for(seed, f"{market.symbol}/walk"), demo.price_ticks, last_ticks or demo.price_ticks)
+            self.walks[market.number] = walk
             self._marks.set(market.number, walk.price_ticks)
             pits.append(self._pit(market, demo, walk, ids, seed, interval_ms))
         return pits
@@ -107,7 +112,6 @@ class BotAgency:
             Maker(ids[MAKER], maker),
             traders,
             self._desk,
-            self._marks,
             self._queries,
             self,
             self._clock,

@@ -29,6 +29,7 @@ from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.pauses import pause
+from crossbook.workers.pricing import PricingWorker
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
 from crossbook.workers.timers import Timers
@@ -56,6 +57,7 @@ class Role(StrEnum):
     MATCHER = "matcher"
     SETTLER = "settler"
     MARKET_DATA = "market-data"
+    PRICING = "pricing"
 
 
 ALL_ROLES: Final = frozenset(Role)
@@ -81,6 +83,7 @@ class Parts:
     matchers: list[Matcher] = field(default_factory=list)
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
+    pricing: list[PricingWorker] = field(default_factory=list)
     timers: Timers | None = None
     transfer_driver: TransferDriver | None = None
     desk: Desk | None = None
@@ -153,11 +156,12 @@ class Venue:
 
     def _start_workers(self) -> None:
         parts = self._parts
-        workers: list[Relay | Matcher | Settler | MarketFeed] = [
+        workers: list[Relay | Matcher | Settler | MarketFeed | PricingWorker] = [
             *parts.relays,
             *parts.matchers,
             *parts.settlers,
             *parts.feeds,
+            *parts.pricing,
         ]
         for place, worker in enumerate(workers, start=1):
             self._workers.start(f"{type(worker).__name__} {place}", worker.run)
@@ -206,7 +210,7 @@ class Venue:
             return ["http"]
         fine = {Condition.RUNNING, Condition.STANDBY, Condition.FAILED}
         parts = self._parts
-        workers: list[Worker] = [*parts.matchers, *parts.settlers, *parts.relays, *parts.feeds]
+        workers: list[Worker] = [*parts.matchers, *parts.settlers, *parts.relays, *parts.feeds, *parts.pricing]
         return [
             f"{type(worker).__name__.lower()} {worker.health.condition} {worker.health.reason}".strip()
             for worker in workers

@@ -101,6 +101,10 @@ class MarketData(Protocol):
         """The price of the last trade, None before the first."""
         ...
 
+    def index_price_ticks(self, market: str) -> int | None:
+        """The index, None while the market has none."""
+        ...
+
     def day_stats(self, market: str) -> DayStats:
         """The last 24 hours."""
         ...

@@ -6,9 +6,11 @@ from typing import Protocol
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
+from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
 from crossbook.dialects.market_ports import Clock, MarketData
 from crossbook.dialects.ports import Limiter, Unlimited
@@ -91,6 +93,8 @@ class Services:
     markets: Markets
     marks: Marks
     market_data: MarketData
+    funding: FundingReads
+    operations: Operations
     clock: Clock
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]
