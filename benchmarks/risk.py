@@ -22,9 +22,7 @@ def risk(settings: Settings) -> list[Row]:
 def _cascade(settings: Settings) -> Row:
     moments: list[float] = []
     accounts = settings.size(ACCOUNTS)
-    result = cascade(
-        btc_perp(), START_TICKS, accounts, settings.seed, DROP_PPM, lambda: moments.append(perf_counter())
-    )
+    result = cascade(btc_perp(), START_TICKS, accounts, settings.seed, DROP_PPM, lambda: moments.append(perf_counter()))
     result.outcome.exchange.check_books()
     if result.in_liquidation_after:
         raise AssertionError(f"{result.in_liquidation_after} accounts are left in liquidation")

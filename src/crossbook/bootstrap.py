@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -21,19 +22,24 @@ from crossbook.application.api_keys import ApiKeys
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
+from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
 from crossbook.application.requests import SystemRequest
+from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.bots.walk import WalkSource
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.dialects.endpoint import Surroundings
+from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.socket import FluxSocket
+from crossbook.dialects.lethean.endpoints import lethean_dialect
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
@@ -54,11 +60,14 @@ from crossbook.server.app import Setup, build_app
 from crossbook.server.health import Check, readiness
 from crossbook.server.metrics import Metrics
 from crossbook.server.middleware import AccessLog
+from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -76,8 +85,11 @@ from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
+from crossbook.swap_board import Operators, build_board
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -98,6 +110,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
+FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
 SECRET_BYTES: Final = 48
@@ -211,6 +224,10 @@ class _Wiring:
             self._parts.matchers = [self._matcher(name) for name in self._names]  # 7
         if Role.SETTLER in self._roles:
             self._parts.settlers = [self._settler(name) for name in self._names]  # 8
+        if Role.API in self._roles:
+            self._parts.account_feed = AccountFeed(
+                Queries(self._ground.database), self._clock, metrics=self._worker_metrics
+            )
         if self._roles & {Role.API, Role.MARKET_DATA, Role.PRICING}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
         if Role.PRICING in self._roles:
@@ -266,6 +283,7 @@ class _Wiring:
             ground.commands,
             ground.events,
             self._clock,
+            tap=self._parts.account_feed,
             metrics=self._worker_metrics,
             on_state=self._markets.set_status,
         )
@@ -309,9 +327,12 @@ class _Wiring:
         queries = Queries(ground.database)  # 9
         transfers = self._transfers(funds)
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
+        self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
+        reads = FundingQueries(ground.database)
+        board = self._funding_board(reads)
         services = Services(
             accounts=accounts,
             tokens=tokens,
@@ -321,7 +342,8 @@ class _Wiring:
             markets=self._markets,
             marks=self._marks,
             market_data=MarketData(self._parts.feeds),
-            funding=FundingQueries(ground.database),
+            funding_reads=reads,
+            funding=board,
             operations=Operations(OperationsRecord(ground.database), self._markets, self._clock, self._logged),
             clock=self._clock,
             runtime_mode=settings.runtime_mode,
@@ -329,8 +351,21 @@ class _Wiring:
             unavailable=UNAVAILABLE,
             login_brake=brake_of(settings, self._clock),
             limiter=limiter,
+            account_feed=self._parts.account_feed or NoAccountFeed(),
+            socket_subscriptions=settings.socket_subscriptions,
         )
-        self._parts.app = self._application(services)  # 1 and 2
+        self._board = await build_board(
+            settings,
+            ground.database,
+            self._clock,
+            secret=signing_secret(settings),
+            holder=self._holder,
+            operators=Operators(tokens, accounts),
+            publisher=NoPublisher(),
+            unavailable=UNAVAILABLE,
+        )
+        self._parts.watches.update(self._board.work)
+        self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
@@ -347,6 +382,19 @@ class _Wiring:
         for worker in self._parts.pricing:
             if (walk := walks.get(worker.market_id)) is not None:
                 worker.sources.append(WalkSource(walk))
+
+    def _funding_board(self, reads: FundingQueries) -> FundingBoard:
+        """The funding of every perpetual, at hand for who follows it."""
+        board = FundingBoard(reads, self._clock)
+
+        async def refresh(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    await board.refresh(self._markets)
+                await pause(self._clock, stop, FUNDING_EVERY_MS)
+
+        self._parts.watches["funding"] = refresh
+        return board
 
     def _transfers(self, funds: Funds) -> Transfers:
         database, settings = self._ground.database, self._settings
@@ -397,10 +445,10 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        self._parts.watches = {"marks": marks, "lag": lag}
+        self._parts.watches |= {"marks": marks, "lag": lag}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -414,9 +462,13 @@ class _Wiring:
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, checks), __version__),
+                truex_dialect(self._truex(services, transfers, checks), __version__),
             )
         ]
+        # Its bodies hold proposals, so they have a limit of their own.
+        dialects.append(
+            replace(lethean_dialect(self._board.services, __version__), depth_limit=settings.json_depth_limit)
+        )
         access, parts.flush_logs = _access_log(settings, self._clock)
         setup = Setup(
             new_id=partial(secret_token, 16),
@@ -426,10 +478,12 @@ class _Wiring:
             access=access,
             checks=checks,
             metrics=self._metrics,
+            origins=settings.web_origins,
+            routes=self._sockets(services),
         )
         return build_app(dialects, setup)
 
-    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+    def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
         database, settings = self._ground.database, self._settings
 
@@ -444,11 +498,29 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            client_orders=ClientOrders(database),
+            activity=ActivityReader(database),
+            transfers=transfers,
+            transfer_lists=TransferStore(database),
             healthy=healthy,
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
             versions=_truex_versions(settings),
         )
+
+    def _sockets(self, services: Services) -> list[WebSocketRoute]:
+        """The WebSockets of the dialects."""
+        settings = self._settings
+        limits = SocketLimits(
+            connections=settings.sockets_limit,
+            per_address=settings.sockets_per_address,
+            waiting_messages=settings.socket_queue_limit,
+            messages_per_s=settings.socket_messages_per_s,
+        )
+        room = self._parts.sockets = SocketRoom(
+            limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
+        )
+        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""

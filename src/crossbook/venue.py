@@ -17,6 +17,7 @@ from crossbook.logs import Log
 from crossbook.readiness import Worker
 from crossbook.security.passwords import Passwords
 from crossbook.server.app import Listening, Server, make_server
+from crossbook.server.websocket import SocketRoom
 from crossbook.settings import Settings
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
@@ -25,6 +26,8 @@ from crossbook.storage.lag import lags
 from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
+from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
@@ -84,8 +87,11 @@ class Parts:
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
     pricing: list[PricingWorker] = field(default_factory=list)
+    account_feed: AccountFeed | None = None
+    sockets: SocketRoom | None = None
     timers: Timers | None = None
     transfer_driver: TransferDriver | None = None
+    activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
     pits: list[Pit] = field(default_factory=list)
@@ -165,6 +171,8 @@ class Venue:
         ]
         for place, worker in enumerate(workers, start=1):
             self._workers.start(f"{type(worker).__name__} {place}", worker.run)
+        if parts.account_feed is not None:
+            self._workers.start("account feed", parts.account_feed.run)
         for name, work in parts.watches.items():
             self._workers.start(name, work)
 
@@ -176,6 +184,8 @@ class Venue:
             self._workers.start("timers", parts.timers.run)
         if parts.transfer_driver is not None:
             self._workers.start("transfers", parts.transfer_driver.run)
+        if parts.activity_cleaner is not None:
+            self._workers.start("activity", parts.activity_cleaner.run)
         if parts.app is not None:
             self._http.start("http", self._serve)
 
@@ -183,7 +193,9 @@ class Venue:
         """The HTTP server, until `stop`. The socket outlives it, so that it can be served again."""
         assert self._socket is not None and self._parts.app is not None
         listening = Listening(self._settings.host, self._settings.port, self._settings.trusted_proxies, drain_s=DRAIN_S)
-        server = self._server = make_server(self._parts.app, listening)
+        sockets = self._parts.sockets
+        farewell = () if sockets is None else (sockets.close,)
+        server = self._server = make_server(self._parts.app, listening, *farewell)
 
         async def end() -> None:
             await stop.wait()

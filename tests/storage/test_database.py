@@ -235,5 +235,5 @@ def test_a_connection_lost_at_commit_leaves_the_outcome_open(empty_url: str) -> 
 
 
 def test_rows_become_columns() -> None:
-    assert columns([(1, "a"), (2, "b")], 2) == [[1, 2], ["a", "b"]]
-    assert columns([], 2) == [[], []]
+    assert columns([(1, "a"), (2, "b")], 2) == [(1, 2), ("a", "b")]
+    assert columns([], 2) == [(), ()]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from crossbook.application.markets import Market, Markets
 from crossbook.application.views import Page
 from crossbook.domain.funding_period import FundingPeriod, interval_ms, period_start_ms
-from crossbook.domain.instruments import Instrument
+from crossbook.domain.instruments import Instrument, InstrumentKind
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,22 @@ class FundingNow:
     samples: int
 
 
+@dataclass(frozen=True)
+class FundingState:
+    """A funding rate, in parts per billion of the position's value, and when it is paid next."""
+
+    rate_ppb: int
+    next_at_ms: int | None
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+
 class FundingReads(Protocol):
     """What is stored of funding. `crossbook.storage.funding_queries` is one."""
 
@@ -74,3 +91,28 @@ async def funding_now(reads: FundingReads, market_id: int, instrument: Instrumen
     return FundingNow(
         start_ms, next_ms, period.estimate_ppb(instrument), period.index_price_ticks or None, period.samples
     )
+
+
+class FundingBoard:
+    """The running funding of every perpetual, as it was at the last refresh: to be looked at without waiting."""
+
+    def __init__(self, reads: FundingReads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._states: dict[int, FundingState] = {}
+
+    async def refresh(self, markets: Markets) -> None:
+        """Look at every perpetual. Raises what the reads raise."""
+        now_ms = self._clock.now_ms()
+        for market in list(markets):
+            if market.instrument.kind is not InstrumentKind.PERPETUAL:
+                continue
+            running = await funding_now(self._reads, market.number, market.instrument, now_ms)
+            if running.estimate_ppb is None:
+                self._states.pop(market.number, None)
+            else:
+                self._states[market.number] = FundingState(running.estimate_ppb, running.next_funding_ms)
+
+    def current(self, market: Market) -> FundingState | None:
+        """The funding of a market as it stands, None when there is none."""
+        return self._states.get(market.number)

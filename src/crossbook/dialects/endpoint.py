@@ -22,6 +22,7 @@ from crossbook.dialects.deadlines import Deadlines, Limit
 from crossbook.dialects.decoding import CONTROL, BodyDecoder, QueryDecoder
 from crossbook.dialects.ports import Crash, Limiter, Unlimited, Verdict, tighter
 from crossbook.dialects.refusals import Fault, FaultKind, Refusal
+from crossbook.dialects.socket_page import SocketGuide
 from crossbook.dialects.versions import Retirement, Versions
 
 B = TypeVar("B")
@@ -91,6 +92,8 @@ class Endpoint(Generic[B, Q]):
     body_limit_bytes: int = 0
     responses_in: Mapping[str, Mapping[int, object]] = field(default_factory=dict)
     headers: tuple[Header, ...] = ()
+    on_invalid: Callable[[Fault], Refusal] | None = None
+    """Makes the refusal of a body that does not fit, where that is not the dialect's own."""
 
     def __post_init__(self) -> None:
         """Refuse a row that contradicts itself, when the table is built."""
@@ -131,7 +134,8 @@ class Dialect:
     `name` is its place in the documentation's address, `prefix` the start of all its paths ("" for the
     root). `security` is the OpenAPI description of its credentials. `signs_body` has the body of every
     authenticated request read, even where no schema wants one. `plain_strings` refuses control characters.
-    `versions` are those that a request may choose from; None where there is but one.
+    `versions` are those that a request may choose from; None where there is but one. `socket` describes the
+    dialect's WebSocket, which is served beside the table.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Dialect:
     body_limit_bytes: int = BODY_LIMIT_BYTES
     depth_limit: int = DEPTH_LIMIT
     versions: Versions | None = None
+    socket: SocketGuide | None = None
 
     def __post_init__(self) -> None:
         """Refuse two rows for one operation."""
@@ -310,9 +315,14 @@ class EndpointApp:
         if self._body is None:
             return
         check_depth(call.raw_body, self._dialect.depth_limit)
-        call.body = self._body.decode(call.raw_body)
-        if self._dialect.plain_strings:
-            check_control_characters(call.raw_body, call.body)
+        try:
+            call.body = self._body.decode(call.raw_body)
+            if self._dialect.plain_strings:
+                check_control_characters(call.raw_body, call.body)
+        except Fault as fault:
+            if self._endpoint.on_invalid is None or fault.kind is not FaultKind.INVALID:
+                raise
+            raise self._endpoint.on_invalid(fault) from fault
 
     async def _handle(self, call: AnyCall) -> Reply:
         try:

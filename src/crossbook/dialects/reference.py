@@ -15,7 +15,9 @@ import msgspec
 
 from crossbook.dialects.call import Header, Reply
 from crossbook.dialects.endpoint import Dialect
+from crossbook.dialects.html import pretty, rows, tag
 from crossbook.dialects.openapi import Document, document_of
+from crossbook.dialects.socket_page import SocketGuide, asyncapi_of, socket_section
 
 PAGE: Final = files("crossbook.dialects") / "page"
 HTML: Final = "text/html; charset=utf-8"
@@ -77,18 +79,6 @@ def _example_of_array(schema: Mapping[str, Any], components: Mapping[str, Any], 
     return [example_of(items, components, depth + 1)] if items else []
 
 
-def pretty(value: object) -> str:
-    """A value as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-# -- HTML --------------------------------------------------------------------------------------------
-def tag(name: str, content: str, **attributes: str) -> str:
-    """An element around `content`, which is HTML already; attribute values are escaped here."""
-    words = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
-    return f"<{name}{words}>{content}</{name}>"
-
-
 def kind_of(schema: Mapping[str, Any]) -> str:
     """A schema's type in a few words, as HTML."""
     if "$ref" in schema:
@@ -112,13 +102,6 @@ def limits_of(schema: Mapping[str, Any]) -> str:
     if schema.get("default") is not None:
         limits.append(f"default {schema['default']}")
     return escape("; ".join(described + limits))
-
-
-def rows(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A table; cells are HTML already."""
-    top = tag("tr", "".join(tag("th", escape(cell), scope="col") for cell in head))
-    lines = "".join(tag("tr", "".join(tag("td", cell) for cell in line)) for line in body)
-    return tag("table", tag("thead", top) + tag("tbody", lines)) if lines else ""
 
 
 def schema_section(name: str, schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
@@ -200,18 +183,20 @@ def operation_section(method: str, path: str, operation: Mapping[str, Any], comp
     return tag("section", title + text + tables + form, id=operation["operationId"], class_="operation")
 
 
-def contents(operations: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
+def contents(operations: Iterable[tuple[str, str, Mapping[str, Any]]], socket: SocketGuide | None) -> str:
     """The list of operations at the side."""
     items = "".join(
         tag("li", tag("a", f"{tag('span', method, class_='method')} {escape(path)}", href=f"#{item['operationId']}"))
         for method, path, item in operations
     )
+    if socket is not None:
+        items += tag("li", tag("a", f"{tag('span', 'WS', class_='method')} {escape(socket.path)}", href="#websocket"))
     return tag("nav", tag("ul", items))
 
 
-def page_of(document: Document) -> str:
-    """The whole page of an OpenAPI document."""
-    components = document["components"]["schemas"]
+def page_of(document: Document, socket: SocketGuide | None = None) -> str:
+    """The whole page of an OpenAPI document, and of the WebSocket beside it."""
+    components = {**(socket.schemas() if socket else {}), **document["components"]["schemas"]}
     operations = [
         (method.upper(), path, item) for path, methods in document["paths"].items() for method, item in methods.items()
     ]
@@ -220,29 +205,35 @@ def page_of(document: Document) -> str:
     header = tag("header", tag("h1", escape(info["title"])) + tag("p", escape(info["description"])) + credentials)
     sections = "".join(operation_section(*item, components) for item in operations)
     types = "".join(schema_section(name, components[name], components) for name in sorted(components))
+    if socket is not None:
+        sections += socket_section(socket)
     main = tag("main", header + tag("h2", "Operations") + sections + tag("h2", "Schemas", id="schemas") + types)
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         + tag("title", escape(info["title"]))
         + tag("style", asset("reference.css"))
     )
-    body = contents(operations) + main + tag("script", asset("reference.js"))
+    body = contents(operations, socket) + main + tag("script", asset("reference.js"))
     return "<!doctype html>" + tag("html", tag("head", head) + tag("body", body), lang="en")
 
 
 # -- What is served ----------------------------------------------------------------------------------
 def documentation_of(dialect: Dialect) -> dict[str, Reply]:
     """The page and the document of a dialect by path, encoded once; of each version where it has several."""
-    found = _documented(f"/docs/{dialect.name}", document_of(dialect))
+    socket = dialect.socket
+    found = _documented(f"/docs/{dialect.name}", document_of(dialect), socket)
     for version in dialect.versions or ():
-        found.update(_documented(f"/docs/{dialect.name}/{version.name}", document_of(dialect, version)))
+        found.update(_documented(f"/docs/{dialect.name}/{version.name}", document_of(dialect, version), socket))
+    if socket is not None:
+        document = asyncapi_of(socket, dialect.title, dialect.version)
+        found[f"/docs/{dialect.name}/asyncapi.json"] = Reply(raw=msgspec.json.encode(document))
     return found
 
 
-def _documented(path: str, document: Document) -> dict[str, Reply]:
+def _documented(path: str, document: Document, socket: SocketGuide | None) -> dict[str, Reply]:
     headers = page_headers(asset("reference.css"), asset("reference.js"))
     return {
-        path: Reply(headers=headers, media_type=HTML, raw=page_of(document).encode()),
+        path: Reply(headers=headers, media_type=HTML, raw=page_of(document, socket).encode()),
         f"{path}/openapi.json": Reply(raw=msgspec.json.encode(document)),
     }
 

@@ -68,15 +68,14 @@ def tips_of(
         if not reaches or reach > reaches[-1]:
             reaches.append(reach)
             steps.append(index)
-    busy = {counter_id for _, counter_id in swapping}
     found: list[list[Counter]] = [[] for _ in own]
     for counter in counters:
         step = bisect_left(reaches, sign * counter.price_units)
         if step == len(steps):
             continue
         index = steps[step]
-        if counter.offer_id in busy:
-            index = _next_free(side, own, index, counter, swapping)
+        if (own[index].offer_id, counter.offer_id) in swapping:
+            index = _next_free(side, own, index + 1, counter, swapping)
         if index < len(own):
             found[index].append(counter)
     tips: list[Tip] = []

@@ -122,6 +122,22 @@ class DepthBook:
         """The best level of `side`, as in `levels`, or None when the side is empty."""
         return next(iter(self.levels(side, 1)), None)
 
+    def price_at(self, side: Side, rank: int) -> int | None:
+        """The price of the level of `side` that is `rank`-th best, 1 for the best; None when there are fewer."""
+        ascending = self._prices_ticks[side]
+        if not 1 <= rank <= len(ascending):
+            return None
+        return ascending[rank - 1 if side is Side.SELL else len(ascending) - rank]
+
+    def depth_of(self, side: Side) -> int:
+        """How many levels `side` has."""
+        return len(self._prices_ticks[side])
+
+    def level(self, side: Side, price_ticks: int) -> tuple[int, int, int]:
+        """The level at a price, as in `levels`; nothing shown and no orders where there is none."""
+        level = self._levels[side].get(price_ticks)
+        return (price_ticks, 0, 0) if level is None else (price_ticks, level.visible_lots, level.orders)
+
     def checksum(self) -> int:
         """CRC-32 of the top ten asks low to high, then the top ten bids high to low.
 

@@ -1,6 +1,7 @@
 """The whole application, built from the tables of the dialects, and the server that runs it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,11 +17,17 @@ from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.server.health import Check, health_app, ready_app
 from crossbook.server.metrics import Metrics, metrics_app
 from crossbook.server.middleware import NOTHING_BOUND, AccessLine, AccessLog, Bind, Door, with_cors
+from crossbook.server.websocket import refuse_upgrade
+from crossbook.server.websocket_protocol import WebSocketProtocol
 
 KEEP_ALIVE_S: Final = 30
 DRAIN_S: Final = 3
 BACKLOG: Final = 2048
 HEADER_LIMIT_BYTES: Final = 16 * 1024
+MESSAGE_LIMIT_BYTES: Final = 16 * 1024
+"""The longest message that comes in over a WebSocket; a longer one closes it (1009)."""
+PING_S: Final = 20
+"""A WebSocket is pinged so often, and cut off when no answer comes in the same time."""
 METHODS_OF_PAGES: Final = ("GET", "HEAD")
 
 
@@ -108,7 +115,15 @@ def build_app(dialects: Sequence[Dialect], setup: Setup) -> ASGIApp:
     paths: dict[str, ASGIApp] = {**service_paths(dialects, setup), **tables}
     plain = {path: app for path, app in paths.items() if "{" not in path}
     routes = [Route(path, app) for path, app in paths.items() if "{" in path]
-    router = Router([*setup.routes, *routes], redirect_slashes=False, default=not_found, lifespan=setup.lifespan)
+
+    async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await refuse_upgrade(send, 404, "no WebSocket at this path")
+        else:
+            await not_found(scope, receive, send)
+
+    router = Router([*setup.routes, *routes], redirect_slashes=False, default=unknown, lifespan=setup.lifespan)
 
     def crashed(error: Exception, visit: Visit) -> Reply:
         setup.surroundings.crash(error, visit.request_id, visit.route)
@@ -125,8 +140,24 @@ def build_app(dialects: Sequence[Dialect], setup: Setup) -> ASGIApp:
     )
 
 
+async def _nobody_to_tell() -> None:
+    """There are no WebSockets."""
+
+
 class Server(uvicorn.Server):
-    """uvicorn without hands on the process: whoever runs the venue handles its signals."""
+    """uvicorn without hands on the process: whoever runs the venue handles its signals.
+
+    `farewell` is awaited before connections are closed, so that WebSockets can be told.
+    """
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]] = _nobody_to_tell) -> None:
+        super().__init__(config)
+        self._farewell = farewell
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say goodbye, then stop as uvicorn does."""
+        await self._farewell()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -146,9 +177,12 @@ class Listening:
     max_connections: int | None = None
 
 
-def make_server(app: ASGIApp, listening: Listening) -> Server:
+def make_server(
+    app: ASGIApp, listening: Listening, farewell: Callable[[], Awaitable[None]] = _nobody_to_tell
+) -> Server:
     """The server, not yet started: `await server.serve()`, and `server.should_exit = True` to stop it.
 
+    `farewell` tells WebSockets that it is over, before their connections are closed.
     uvloop and httptools are used where they are installed.
     """
     config = uvicorn.Config(
@@ -166,5 +200,11 @@ def make_server(app: ASGIApp, listening: Listening) -> Server:
         timeout_graceful_shutdown=listening.drain_s,
         h11_max_incomplete_event_size=HEADER_LIMIT_BYTES,
         lifespan="on",
+        ws=WebSocketProtocol,
+        ws_max_size=MESSAGE_LIMIT_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        # Compressing costs more than sending, and every peer anew.
+        ws_per_message_deflate=False,
     )
-    return Server(config)
+    return Server(config, farewell)

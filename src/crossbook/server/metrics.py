@@ -31,6 +31,7 @@ class Metrics:
         self._series: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
         self._count_orders()
         self._count_requests()
+        self._count_sockets()
 
     def _count_orders(self) -> None:
         market = ("market",)
@@ -82,6 +83,31 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
+
+    def _count_sockets(self) -> None:
+        self.sockets_open = Gauge(
+            "crossbook_sockets_open", "WebSockets that are open.", ("dialect",), registry=self.registry
+        )
+        self.sockets_closed = Counter(
+            "crossbook_sockets_closed",
+            "WebSockets that ended, by reason.",
+            ("dialect", "reason"),
+            registry=self.registry,
+        )
+        self._socket_messages = Counter(
+            "crossbook_socket_messages",
+            "Messages over WebSockets.",
+            ("dialect", "direction"),
+            registry=self.registry,
+        )
+        self._message_series: dict[tuple[str, str], Counter] = {}
+
+    def count_socket_message(self, dialect: str, direction: str) -> None:
+        """Count a message `in` or `out`."""
+        series = self._message_series.get((dialect, direction))
+        if series is None:
+            series = self._message_series[dialect, direction] = self._socket_messages.labels(dialect, direction)
+        series.inc()
 
     def observe_request(self, line: AccessLine) -> None:
         """Count a finished request. Paths that no table knows share one series."""

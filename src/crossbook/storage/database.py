@@ -13,6 +13,7 @@ import asyncpg
 from asyncpg import exceptions
 from asyncpg.pool import PoolConnectionProxy
 
+from crossbook.storage.arrays import with_text
 from crossbook.storage.errors import (
     CommitOutcomeUnknown,
     ConstraintViolated,
@@ -89,25 +90,31 @@ class Transaction:
 
         Without values it may be a script of several statements. Raises the errors of `Database.transaction`.
         """
+        taken: Sequence[object] = values
+        if values:
+            statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            status: str = await self._connection.execute(statement, *values)
+            status: str = await self._connection.execute(statement, *taken)
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def rows(self, statement: str, *values: object) -> list[Row]:
         """Run a query and return all its rows. Raises the errors of `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetch(statement, *values)
+            return await self._connection.fetch(statement, *taken)
 
     async def row(self, statement: str, *values: object) -> Row | None:
         """Run a query and return its first row, or None. Raises the errors of `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetchrow(statement, *values)
+            return await self._connection.fetchrow(statement, *taken)
 
     async def value(self, statement: str, *values: object) -> Any:
         """Run a query and return the first value of its first row, or None. Errors as in `Database.transaction`."""
+        statement, taken = with_text(statement, values)
         with _refusing_misuse(self._connection), _translated():
-            return await self._connection.fetchval(statement, *values)
+            return await self._connection.fetchval(statement, *taken)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -314,6 +321,6 @@ class Database:
             return
 
 
-def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
     """Turn rows into `count` columns, as `unnest($1, $2, ...)` takes them; empty columns for no rows."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]
+    return list(zip(*rows, strict=True)) if rows else [()] * count

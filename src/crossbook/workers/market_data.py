@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from struct import unpack_from
-from typing import Final
+from typing import Final, Protocol
 
 from crossbook.application.errors import MarketNotFound
 from crossbook.domain.errors import CrossbookError
@@ -55,6 +55,26 @@ class MarketDataSettings:
     history_trades: int = 100_000
 
 
+class EventTap(Protocol):
+    """Hears of the events that a feed takes; must be quick and must not raise. `AccountFeed` is one."""
+
+    def note(self, market_id: int, sequence: int, entries: Sequence[tuple[int, Sequence[Event]]]) -> None:
+        """The market's events up to `sequence`, by sequence."""
+
+    def gap(self, market_id: int, sequence: int) -> None:
+        """The feed starts anew after `sequence`: what was before may never have been told of."""
+
+
+class NoTap:
+    """Hears nothing."""
+
+    def note(self, market_id: int, sequence: int, entries: Sequence[tuple[int, Sequence[Event]]]) -> None:
+        pass
+
+    def gap(self, market_id: int, sequence: int) -> None:
+        pass
+
+
 class MarketFeed:
     """The worker and the data of one market. Reads never wait, and show the market after one whole command."""
 
@@ -66,12 +86,14 @@ class MarketFeed:
         events: Stream,
         clock: Clock,
         *,
+        tap: EventTap | None = None,
         metrics: Metrics | None = None,
         settings: MarketDataSettings | None = None,
         on_state: OnState | None = None,
     ) -> None:
         self.health = Health()
         self.market = market
+        self._tap = tap or NoTap()
         self._database = database
         self._commands = commands
         self._events = events
@@ -121,7 +143,8 @@ class MarketFeed:
 
     def subscribe(self, depth: int) -> Subscription:
         """The best `depth` levels now, and every change of any level from now on; end it with `unsubscribe`."""
-        return self._subscribers.add(self._ready().orderbook(depth))
+        view = self._ready()
+        return self._subscribers.add(view.orderbook(depth), view.book)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
@@ -140,6 +163,8 @@ class MarketFeed:
             while not stop.is_set():
                 await self._run_once(stop)
         except Exception as error:
+            # Nobody knows how much of a batch was taken: the next run starts anew.
+            self._left_behind = True
             self.health.set(Condition.FAILED, repr(error))
             raise
         self._subscribers.drop_all(DropReason.STOPPED)
@@ -173,6 +198,7 @@ class MarketFeed:
             self._view = await self._build()
             self._left_behind = False
             self._subscribers.drop_all(DropReason.RESYNC)
+            self._tap.gap(self.market.market_id, self._view.sequence)
         return self._view
 
     async def _build(self) -> MarketView:
@@ -223,6 +249,7 @@ class MarketFeed:
                 if slow:
                     self._metrics.count("subscribers_dropped", self.market.symbol, slow)
         self._tell_state(view)
+        self._tap.note(self.market.market_id, view.sequence, decoded)
         self._metrics.gauge("market_data_sequence", self.market.symbol, view.sequence)
 
     def _tell_state(self, view: MarketView) -> None:
@@ -279,3 +306,11 @@ class MarketData:
     def day_stats(self, market: str) -> DayStats:
         """As `MarketFeed.day_stats`."""
         return self.feed(market).day_stats()
+
+    def subscribe(self, market: str, depth: int) -> Subscription:
+        """As `MarketFeed.subscribe`."""
+        return self.feed(market).subscribe(depth)
+
+    def unsubscribe(self, market: str, subscription: Subscription) -> None:
+        """As `MarketFeed.unsubscribe`."""
+        self.feed(market).unsubscribe(subscription)

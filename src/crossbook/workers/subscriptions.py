@@ -2,36 +2,23 @@
 
 import asyncio
 from collections import deque
-from enum import StrEnum
 
-from crossbook.domain.errors import CrossbookError
+from crossbook.application.feeds import DropReason, SubscriptionDropped
+from crossbook.matching.depth import DepthBook
 from crossbook.workers.market_view import BookView, MarketUpdate
 
-
-class DropReason(StrEnum):
-    """Why a subscription ended before its owner ended it."""
-
-    SLOW = "slow"
-    """More updates waited than it may have."""
-    RESYNC = "resync"
-    """The market was built anew: take a new subscription, and with it a new book."""
-    STOPPED = "stopped"
-    """The venue stops."""
-
-
-class SubscriptionDropped(CrossbookError):
-    """The subscription gives nothing any more, for `reason`. Updates that still waited are lost."""
-
-    def __init__(self, reason: DropReason) -> None:
-        super().__init__(f"subscription dropped: {reason}")
-        self.reason = reason
+__all__ = ["DropReason", "Subscribers", "Subscription", "SubscriptionDropped"]
 
 
 class Subscription:
-    """The book at one moment, and every update of it from there on, in order and without a gap."""
+    """The book at one moment, and every update of it from there on, in order and without a gap.
 
-    def __init__(self, start: BookView, capacity: int) -> None:
+    `book` is the market's own, to be read only: right after `take` it is as the last update left it.
+    """
+
+    def __init__(self, start: BookView, book: DepthBook, capacity: int) -> None:
         self.start = start
+        self.book = book
         self._capacity = capacity
         self._updates: deque[MarketUpdate] = deque()
         self._changed = asyncio.Event()
@@ -39,13 +26,26 @@ class Subscription:
 
     async def next(self) -> MarketUpdate:
         """The next update, when there is one. Raises SubscriptionDropped. One caller at a time."""
-        while True:
-            if self._dropped is not None:
-                raise SubscriptionDropped(self._dropped)
-            if self._updates:
-                return self._updates.popleft()
+        await self.wait()
+        return self._updates.popleft()
+
+    async def wait(self) -> None:
+        """Return when there is an update. Raises SubscriptionDropped. One caller at a time."""
+        while not self._updates and self._dropped is None:
             self._changed.clear()
             await self._changed.wait()
+        self._check()
+
+    def take(self) -> list[MarketUpdate]:
+        """Every update that waits, oldest first, without waiting for more. Raises SubscriptionDropped."""
+        self._check()
+        updates = list(self._updates)
+        self._updates.clear()
+        return updates
+
+    def _check(self) -> None:
+        if self._dropped is not None:
+            raise SubscriptionDropped(self._dropped)
 
     def put(self, update: MarketUpdate) -> bool:
         """Give it an update; False, and it is dropped, when it already has as many as it may."""
@@ -73,9 +73,9 @@ class Subscribers:
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, start: BookView) -> Subscription:
-        """A new subscription, from `start` on."""
-        subscription = Subscription(start, self._capacity)
+    def add(self, start: BookView, book: DepthBook) -> Subscription:
+        """A new subscription to `book`, from `start` on."""
+        subscription = Subscription(start, book, self._capacity)
         self._all.append(subscription)
         return subscription
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
+from starlette.routing import WebSocketRoute
+
 from crossbook.application.accounts import Accounts, UserKind, session_hash
 from crossbook.application.api_keys import ApiKeys
 from crossbook.application.books import Books, Needs
@@ -23,25 +25,31 @@ from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.requests import SystemRequest
+from crossbook.application.transfers import Transfers
 from crossbook.application.views import Holdings
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
 from crossbook.domain.money import Step
+from crossbook.domain.transfers import CustodyNews
 from crossbook.security.passwords import HashCost, Passwords
 from crossbook.security.sealing import Sealer
 from crossbook.security.tokens import Tokens
 from crossbook.server.app import Listening, Server, build_app, make_server
 from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimits
+from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import RuntimeMode
 from crossbook.storage import commands_log
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
@@ -49,26 +57,34 @@ from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import StreamKind
 from crossbook.system import Ids, SystemClock
+from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.names import MarketName
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
+from crossbook.workers.transfers import TransferDriver
 from crossbook.workers.wake import Wake
 from tests.server.running import Recorded, setup_for
 
 T = TypeVar("T")
 DEADLINE_S = 60
+CUSTODY_MS = 300
 """When a wait is given up."""
 SPOT = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
 )
 UNAVAILABLE = (DatabaseUnavailable, TransactionConflict, StatementTooSlow, MarketDataUnavailable)
 CHEAP = HashCost(memory_kib=64, passes=1)
+SOCKET_LIMITS = SocketLimits(messages_per_s=1_000, messages_burst=1_000, heartbeat_s=2.0, idle_s=3_600)
+FRIEND = "https://friend.example"
+"""A web origin whose pages may open WebSockets."""
 
 
 class AwayStore:
@@ -147,6 +163,15 @@ class FluxVenue:
             return (await self.parts.accounts.login(email, "long-password")).token
 
         return self.run(make())
+
+    def break_feed(self, symbol: str) -> None:
+        """Let a market's feed lose its place, as when the stream no longer has what it needs."""
+
+        async def lose() -> None:
+            feed = self.parts.feeds[self.parts.markets.named(symbol).number]
+            feed._left_behind = True
+
+        self.run(lose())
 
     def revoke(self, token: str) -> None:
         """End the session of a token."""
@@ -255,11 +280,14 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     desk, away = desk_on(AdmissionStore(database)), desk_on(AwayStore())
     users, tokens, passwords = UserStore(database), Tokens(clock, "s" * 40, 3600), Passwords(CHEAP)
     accounts = Accounts(users, passwords, tokens, clock)
-    work: list[Work] = [desk.run, away.run]
+    account_feed = AccountFeed(Queries(database), clock)
+    work: list[Work] = [desk.run, away.run, account_feed.run]
     feeds: dict[int, MarketFeed] = {}
     for market in listed:
         name = MarketName(market.number, market.symbol)
-        feeds[market.number] = MarketFeed(name, database, commands, events, clock, on_state=markets.set_status)
+        feeds[market.number] = MarketFeed(
+            name, database, commands, events, clock, tap=account_feed, on_state=markets.set_status
+        )
         work += [
             Relay(name, database, commands, clock, committed=wake[market.number]).run,
             Matcher(name, database, commands, events, clock, "test").run,
@@ -280,18 +308,23 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         markets=markets,
         marks=marks,
         market_data=MarketData(feeds.values()),
-        funding=FundingQueries(database),
+        funding_reads=FundingQueries(database),
         operations=operations,
         clock=clock,
         runtime_mode=RuntimeMode.EMBEDDED,
         drain=drain,
         unavailable=UNAVAILABLE,
+        account_feed=account_feed,
+        socket_subscriptions=10,
     )
     keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
 
     async def healthy() -> bool:
         return True
 
+    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
+    transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
+    work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(
         keys=keys,
         clients=Clients(ClientStore(database), clock),
@@ -300,6 +333,10 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         marks=marks,
         market_data=services.market_data,
         clock=clock,
+        client_orders=ClientOrders(database),
+        activity=ActivityReader(database),
+        transfers=transfers,
+        transfer_lists=TransferStore(database),
         healthy=healthy,
         unavailable=UNAVAILABLE,
     )
@@ -331,14 +368,16 @@ def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[S
     }
     made = []
     for name, (variant, surroundings) in variants.items():
+        room = SocketRoom(SOCKET_LIMITS, clock.monotonic_s, origins=[FRIEND])
+        sockets = [WebSocketRoute("/ws", room.app("flux", FluxSocket(variant)))]
         truex = _truex_variant(name, parts, variant)
         dialects = [flux_dialect(variant, "1"), truex_dialect(truex, "1")]
-        app = build_app(dialects, setup_for(venue.recorded, surroundings))
+        app = build_app(dialects, replace(setup_for(venue.recorded, surroundings), routes=sockets))
         # With its protocol named, asyncio lets small packets go at once.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         venue.addresses[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        made.append((make_server(app, Listening(port=0, drain_s=1)), listener))
+        made.append((make_server(app, Listening(port=0, drain_s=1), room.close), listener))
     return made
 
 

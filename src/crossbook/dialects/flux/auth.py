@@ -47,8 +47,12 @@ class BearerAuth:
 
     async def __call__(self, call: AnyCall) -> Principal:
         """The sender of a request; its `session` is the `User`. Raises `Fault` UNAUTHENTICATED."""
+        return await self.of_token(_token_of(call))
+
+    async def of_token(self, token: str) -> Principal:
+        """Who a token speaks for; its `session` is the `User`. Raises `Fault` UNAUTHENTICATED."""
         try:
-            claims = self._tokens.read(_token_of(call))
+            claims = self._tokens.read(token)
         except TokenError as error:
             raise Fault(FaultKind.UNAUTHENTICATED, str(error)) from error
         found = self._known.get(claims.token_id)

@@ -39,8 +39,8 @@ class PricingHandlers:
         market, limit = self._named(call.path["marketId"]), call.query.limit
         page = page_of(limit, call.query.cursor)
         now_ms = self._services.clock.now_ms()
-        running = await funding_now(self._services.funding, market.number, market.instrument, now_ms)
-        paid = await self._services.funding.paid(market.number, page)
+        running = await funding_now(self._services.funding_reads, market.number, market.instrument, now_ms)
+        paid = await self._services.funding_reads.paid(market.number, page)
         view = _funding_view(market, running, paid[:limit])
         return Reply(200, view, link(call, paid, limit, _period_start))
 
@@ -49,7 +49,7 @@ class PricingHandlers:
         query, user = call.query, user_of(call)
         number = translate.market_number(self._services.markets, query.market)
         page = page_of(query.limit, query.cursor)
-        found = await self._services.funding.payments(user.account_id, page, number)
+        found = await self._services.funding_reads.payments(user.account_id, page, number)
         user_id = str(user.user_id)
         views = [
             _payment_view(each, self._services.markets.numbered(each.market_id), user_id)

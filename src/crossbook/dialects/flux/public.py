@@ -4,7 +4,7 @@ from crossbook.application.markets import Market
 from crossbook.dialects.call import Call, Reply
 from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.paging import link, page_of
-from crossbook.dialects.flux.services import Services
+from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.market_ports import PublicTrade
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.orders import MAX_ID
@@ -13,7 +13,7 @@ from crossbook.domain.orders import MAX_ID
 class PublicHandlers:
     """The handlers of the routes that ask for no token."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: StreamServices) -> None:
         self._services = services
 
     async def markets(self, call: Call[None, None]) -> Reply:
@@ -34,11 +34,11 @@ class PublicHandlers:
     async def prices(self, call: Call[None, None]) -> Reply:
         """The prices of every market."""
         del call
-        return Reply(200, [self._price(market) for market in self._perpetuals()])
+        return Reply(200, [current_price(self._services, market) for market in self._perpetuals()])
 
     async def price(self, call: Call[None, None]) -> Reply:
         """The prices of one market."""
-        return Reply(200, self._price(self._named(call.path["marketId"])))
+        return Reply(200, current_price(self._services, self._named(call.path["marketId"])))
 
     async def trades(self, call: Call[None, schemas.TradesQuery]) -> Reply:
         """A page of a market's last trades."""
@@ -65,12 +65,14 @@ class PublicHandlers:
     def _perpetuals(self) -> list[Market]:
         return [each for each in self._services.markets if each.instrument.kind is InstrumentKind.PERPETUAL]
 
-    def _price(self, market: Market) -> schemas.Price:
-        data = self._services.market_data
-        last = next(iter(data.trades(market.symbol, 1)), None)
-        mark_ticks = self._services.marks.mark_ticks(market.number)
-        index_ticks = data.index_price_ticks(market.symbol)
-        return translate.price_view(market, mark_ticks, index_ticks, data.last_price_ticks(market.symbol), last)
+
+def current_price(services: StreamServices, market: Market) -> schemas.Price:
+    """The prices of a market as they are now. Raises what `MarketData` does."""
+    data = services.market_data
+    last = next(iter(data.trades(market.symbol, 1)), None)
+    mark_ticks = services.marks.mark_ticks(market.number)
+    index_ticks = data.index_price_ticks(market.symbol)
+    return translate.price_view(market, mark_ticks, index_ticks, data.last_price_ticks(market.symbol), last)
 
 
 def _trade_id(trade: PublicTrade) -> int:

@@ -12,7 +12,8 @@ from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
-from crossbook.dialects.market_ports import Clock, MarketData
+from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoAccountFeed, NoFunding
+from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.security.tokens import Tokens
@@ -76,28 +77,40 @@ class NoBrake:
         """Forget nothing."""
 
 
-@dataclass(frozen=True)
-class Services:
-    """The venue as Flux sees it.
+@dataclass(frozen=True, kw_only=True)
+class StreamServices:
+    """What public data and the WebSocket need: no orders are taken with it.
 
-    `drain` returns when everything that was accepted before the call is settled; production never calls it.
     `unavailable` are the errors, besides the application's own, that mean "not now, try again": those of the
-    database, of the streams and of public data. `limiter` is asked for the orders of a batch.
+    database, of the streams and of public data. `socket_subscriptions` bounds what one WebSocket may follow.
     """
 
     accounts: Accounts
     tokens: Tokens
+    markets: Markets
+    marks: Marks
+    market_data: MarketFeeds
+    clock: Clock
+    unavailable: tuple[type[Exception], ...] = ()
+    account_feed: AccountFeed = field(default_factory=NoAccountFeed)
+    funding: Funding = field(default_factory=NoFunding)
+    socket_subscriptions: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services(StreamServices):
+    """The venue as Flux sees it.
+
+    `drain` returns when everything that was accepted before the call is settled; production never calls it.
+    `limiter` is asked for the orders of a batch.
+    """
+
     desk: Desk
     funds: Funds
     queries: Queries
-    markets: Markets
-    marks: Marks
-    market_data: MarketData
-    funding: FundingReads
+    funding_reads: FundingReads
     operations: Operations
-    clock: Clock
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]
-    unavailable: tuple[type[Exception], ...] = ()
     login_brake: LoginBrake = field(default_factory=NoBrake)
     limiter: Limiter = field(default_factory=Unlimited)

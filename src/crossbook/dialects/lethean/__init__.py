@@ -1,0 +1,1 @@
+"""The Lethean dialect: a board of peer-to-peer swaps between wallets."""

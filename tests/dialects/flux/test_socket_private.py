@@ -1,0 +1,215 @@
+"""Flux's private topics: what one user does and gets, exactly once and in order, and nobody else's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.dialects.flux.socket_client import Message, SocketClient, dialled
+from tests.dialects.flux.venue import FluxVenue
+
+KEYS = {"orders": "orderId", "positions": "marketId", "balances": "asset"}
+CHANNELS = tuple(KEYS)
+
+
+@pytest.fixture
+def http(venue: FluxVenue) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=venue.addresses["embedded"], timeout=30) as client:
+        yield client
+
+
+class Owner:
+    """A user with a token, a connection, and what the topics said."""
+
+    def __init__(self, http: httpx2.Client, client: SocketClient) -> None:
+        self.token = http.post("/auth/guest").json()["token"]
+        self.http = http
+        self.socket = client
+        self.headers = {"authorization": f"Bearer {self.token}"}
+        self.user_id = self.get("/me")["userId"]
+        self.sequences: dict[str, int] = {}
+        self.rows: dict[tuple[str, str], Any] = {}
+
+    def get(self, path: str) -> Any:
+        return self.http.get(path, headers=self.headers).json()
+
+    def post(self, path: str, body: object, status: int) -> Any:
+        reply = self.http.post(path, json=body, headers=self.headers)
+        assert reply.status_code == status, reply.text
+        return reply.json()
+
+    def deposit(self, amount: str) -> None:
+        self.post("/deposits", {"asset": "USDC", "amount": amount}, 201)
+
+    def order(self, side: str, price: str, quantity: str = "0.1") -> str:
+        body = {"marketId": "ETH-PERP", "side": side, "type": "LIMIT", "quantity": quantity, "price": price}
+        order_id: str = self.post("/orders", body, 202)["orderId"]
+        return order_id
+
+    def follow(self, *channels: str) -> dict[str, list[Any]]:
+        """Subscribe; the snapshots by channel."""
+        found = {}
+        for channel in channels:
+            snapshot = self.socket.subscribe(channel, token=self.token)
+            assert snapshot["topic"] == f"{channel}:{self.user_id}"
+            self.sequences[channel] = snapshot["sequence"]
+            found[channel] = snapshot["data"]
+        return found
+
+    def take(self) -> None:
+        """Take the next update, which must follow its topic's last one."""
+        message: Message = self.socket.until("update")
+        channel = message["channel"]
+        assert message["previousSequence"] == self.sequences[channel]
+        assert message["sequence"] == self.sequences[channel] + 1
+        self.sequences[channel] = message["sequence"]
+        for row in message["data"]:
+            assert row["userId"] == self.user_id
+            self.rows[channel, row[KEYS[channel]]] = row
+
+    def sees(self, channel: str, key: str, **wanted: str) -> Any:
+        """The row once it was told of with these values."""
+        while True:
+            row = self.rows.get((channel, key))
+            if row is not None and all(row[name] == value for name, value in wanted.items()):
+                return row
+            self.take()
+
+
+@pytest.fixture
+def owner(venue: FluxVenue, http: httpx2.Client) -> Iterator[Owner]:
+    with dialled(venue.addresses["embedded"]) as client:
+        made = Owner(http, client)
+        made.deposit("100000")
+        yield made
+        made.http.delete("/orders", headers=made.headers)
+        venue.settle()
+
+
+@pytest.fixture
+def other(venue: FluxVenue, http: httpx2.Client) -> Iterator[Owner]:
+    with dialled(venue.addresses["embedded"]) as client:
+        made = Owner(http, client)
+        made.deposit("100000")
+        yield made
+        made.http.delete("/orders", headers=made.headers)
+        venue.settle()
+
+
+def test_the_snapshots_are_what_the_http_api_says(venue: FluxVenue, owner: Owner, other: Owner) -> None:
+    venue.set_mark("ETH-PERP", "3000")
+    resting = [owner.order("SELL", "3000"), owner.order("SELL", "3100"), owner.order("BUY", "2900")]
+    other.order("BUY", "3000")
+    venue.settle()
+    shown = owner.follow(*CHANNELS)
+    assert [order["orderId"] for order in shown["orders"]] == resting[:0:-1]
+    assert shown["orders"] == [row for row in owner.get("/orders") if row["status"] == "OPEN"]
+    assert shown["positions"] == owner.get("/positions")
+    assert shown["balances"] == owner.get("/balances")
+
+
+def test_an_order_is_told_of_from_its_entry_to_its_end(venue: FluxVenue, owner: Owner, other: Owner) -> None:
+    venue.set_mark("ETH-PERP", "3000")
+    owner.follow(*CHANNELS)
+    order_id = owner.order("SELL", "3200", "0.3")
+    assert owner.sees("orders", order_id, status="OPEN") == owner.get(f"/orders/{order_id}")
+    owner.sees("balances", "USDC", total="100000", locked=owner.get("/balances")[0]["locked"])
+    other.order("BUY", "3200")
+    assert owner.sees("orders", order_id, status="PARTIALLY_FILLED")["filledQuantity"] == "0.1"
+    owner.sees("positions", "ETH-PERP", side="SHORT", quantity="-0.1")
+    assert owner.http.delete(f"/orders/{order_id}", headers=owner.headers).status_code == 202
+    ended = owner.sees("orders", order_id, status="CANCELLED")
+    assert ended == owner.get(f"/orders/{order_id}")
+    assert ended["reason"] == "USER_REQUEST"
+    assert owner.sees("balances", "USDC", **owner.get("/balances")[0])
+    # Who comes now finds nothing open.
+    assert owner.follow("orders")["orders"] == []
+
+
+def test_a_refused_order_is_told_of(owner: Owner) -> None:
+    owner.follow("orders")
+    body = {"marketId": "ETH-PERP", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "price": "10"}
+    order_id = owner.post("/orders", {**body, "timeInForce": "IOC"}, 202)["orderId"]
+    assert owner.sees("orders", order_id, status="EXPIRED")["reason"] == "IOC_UNFILLED"
+
+
+def test_deposits_and_withdrawals_reach_the_stream(owner: Owner) -> None:
+    owner.follow("balances")
+    owner.deposit("5")
+    owner.sees("balances", "USDC", total="100005")
+    owner.post("/withdrawals", {"asset": "USDC", "amount": "105"}, 201)
+    owner.sees("balances", "USDC", total="99900")
+
+
+def test_nobody_sees_another_users_affairs(venue: FluxVenue, owner: Owner, other: Owner) -> None:
+    venue.set_mark("ETH-PERP", "3000")
+    owner.follow(*CHANNELS)
+    order_ids = [other.order("SELL", str(4_000 + place)) for place in range(5)]
+    other.deposit("1")
+    venue.settle()
+    own = owner.order("SELL", "5000")
+    seen: list[Message] = []
+    while not seen or not any(row.get("orderId") == own for row in seen[-1]["data"]):
+        seen.append(owner.socket.until("update"))
+    rows = [row for message in seen for row in message["data"]]
+    assert {row["userId"] for row in rows} == {owner.user_id}
+    assert not {row.get("orderId") for row in rows} & set(order_ids)
+
+
+def test_two_connections_of_one_user_hear_the_same(venue: FluxVenue, owner: Owner) -> None:
+    owner.follow("orders")
+    with dialled(venue.addresses["embedded"]) as client:
+        second = Owner(owner.http, client)
+        second.token, second.user_id = owner.token, owner.user_id
+        second.follow("orders")
+        order_id = owner.order("BUY", "20")
+        assert owner.sees("orders", order_id, status="OPEN") == second.sees("orders", order_id, status="OPEN")
+        assert owner.sequences == second.sequences
+
+
+def test_many_orders_are_each_told_of_in_the_end(venue: FluxVenue, owner: Owner) -> None:
+    owner.follow("orders")
+    for place in range(60):
+        order_id = owner.order("BUY", str(100 + place))
+        if place % 3 == 0:
+            owner.http.delete(f"/orders/{order_id}", headers=owner.headers)
+    venue.settle()
+    last = owner.order("BUY", "99")
+    owner.sees("orders", last, status="OPEN")
+    told = {order_id: row["status"] for (_, order_id), row in owner.rows.items()}
+    assert told == {row["orderId"]: row["status"] for row in owner.get("/orders?limit=500")}
+
+
+def test_a_feed_that_lost_its_place_starts_anew(venue: FluxVenue, owner: Owner) -> None:
+    order_id = owner.order("BUY", "30")
+    venue.settle()
+    owner.follow("orders")
+    venue.break_feed("ETH-PERP")
+    resync = owner.socket.until("resync")
+    assert resync["topic"] == f"orders:{owner.user_id}"
+    snapshot = owner.socket.until("snapshot")
+    assert [row["orderId"] for row in snapshot["data"]] == [order_id]
+    owner.sequences["orders"] = snapshot["sequence"]
+    assert snapshot["sequence"] > resync["sequence"]
+    owner.http.delete(f"/orders/{order_id}", headers=owner.headers)
+    owner.sees("orders", order_id, status="CANCELLED")
+
+
+def test_a_revoked_token_ends_its_private_topics_and_no_others(venue: FluxVenue, owner: Owner) -> None:
+    owner.follow("orders", "balances")
+    owner.socket.subscribe("trades", "BTC-PERP")
+    venue.revoke(owner.token)
+    ended: set[str] = set()
+    while len(ended) < 2:
+        error = owner.socket.until("error")
+        assert error["error"]["code"] == "UNAUTHENTICATED"
+        answer = owner.socket.until("unsubscribed")
+        assert answer["topic"] == error["topic"]
+        assert "revoked" in answer["reason"]
+        ended.add(answer["channel"])
+    assert ended == {"orders", "balances"}
+    owner.socket.send(op="unsubscribe", channel="trades", market="BTC-PERP")
+    assert owner.socket.until("unsubscribed")["topic"] == "trades:BTC-PERP"
+    owner.socket.send(op="subscribe", channel="orders", token=owner.token)
+    assert owner.socket.until("error")["error"]["code"] == "UNAUTHENTICATED"
