@@ -24,6 +24,8 @@ from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
 from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
+from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
@@ -34,6 +36,7 @@ from crossbook.application.transfers import Transfers
 from crossbook.bots.walk import WalkSource
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
@@ -63,10 +66,12 @@ from crossbook.server.middleware import AccessLog
 from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
+from crossbook.storage import market_limits as stored_limits
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.assets import AssetList
 from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
@@ -76,6 +81,7 @@ from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, Stor
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
@@ -92,6 +98,7 @@ from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
+from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
@@ -329,6 +336,9 @@ class _Wiring:
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
+        self._keys = ApiKeys(KeyStore(ground.database), sealer_of(settings), self._clock)
+        self._clients = Clients(ClientStore(ground.database), self._clock)
+        self._limits = await _stored_limits(ground.database)
         self._watch()
         limiter = limiter_of(settings, self._clock)
         reads = FundingQueries(ground.database)
@@ -338,6 +348,7 @@ class _Wiring:
             tokens=tokens,
             desk=desk,
             funds=funds,
+            margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
@@ -367,7 +378,8 @@ class _Wiring:
         self._parts.watches.update(self._board.work)
         self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
-            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
+            kit = TruexKit(self._clients, self._keys, funds, queries)
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
 
     async def _hire_bots(self, agency: BotAgency) -> None:
@@ -421,6 +433,11 @@ class _Wiring:
         def batch_taken(size: int) -> None:
             self._metrics.note_batch("accepted", size)
 
+        def taken(commands: Sequence[LoggedCommand]) -> None:
+            logged(commands)
+            committed(sorted({command.market_id for command in commands}))
+
+        self._parts.liquidator = Liquidator(database, self._markets, self._clock, ids.next, taken)
         limits = self._settings.commit_batch_limit, self._settings.commit_queue_limit
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
@@ -491,10 +508,12 @@ class _Wiring:
             return (await readiness(checks)).status == "ready"
 
         return TruexServices(
-            keys=ApiKeys(KeyStore(database), sealer_of(settings), self._clock),
-            clients=Clients(ClientStore(database), self._clock),
+            keys=self._keys,
+            clients=self._clients,
             desk=flux.desk,
+            assets=AssetList(database),
             markets=self._markets,
+            limits=self._limits,
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
@@ -570,6 +589,12 @@ def signing_secret(settings: Settings) -> str:
         secret = secret_token(SECRET_BYTES)
         private_files.write(file, secret + "\n")
     return secret
+
+
+async def _stored_limits(database: Database) -> Limits:
+    """The limits of prices. Raises StorageError."""
+    async with database.each_alone() as transaction:
+        return Limits({row.market_id: row.limits for row in await stored_limits.load(transaction)})
 
 
 def _truex_versions(settings: Settings) -> Versions:

@@ -105,6 +105,10 @@ class MarketData(Protocol):
         """The index, None while the market has none."""
         ...
 
+    def updated_ms(self, market: str) -> int:
+        """When book or trades last changed, by the clock of whoever follows them; milliseconds since the epoch."""
+        ...
+
     def day_stats(self, market: str) -> DayStats:
         """The last 24 hours."""
         ...

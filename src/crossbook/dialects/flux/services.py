@@ -8,6 +8,7 @@ from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
 from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
@@ -107,6 +108,7 @@ class Services(StreamServices):
 
     desk: Desk
     funds: Funds
+    margin_terms: MarginTerms
     queries: Queries
     funding_reads: FundingReads
     operations: Operations
