@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
+from crossbook.application.errors import InvalidOrder
 from crossbook.application.funding_views import FundingNow, FundingPaymentDetails, PaidFunding, funding_now
 from crossbook.application.markets import Market
 from crossbook.application.operations import AdminEntry
@@ -17,6 +18,7 @@ from crossbook.dialects.flux.paging import link, page_of
 from crossbook.dialects.flux.services import Services
 from crossbook.domain.funding_period import interval_ms
 from crossbook.domain.index import Quote, micro_ticks
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.money import Scale
 from crossbook.domain.orders import MarketState
 
@@ -36,7 +38,7 @@ class PricingHandlers:
 
     async def funding(self, call: Call[None, schemas.FundingQuery]) -> Reply:
         """The running period of a market, and those that were paid."""
-        market, limit = self._named(call.path["marketId"]), call.query.limit
+        market, limit = self._perpetual(call.path["marketId"]), call.query.limit
         page = page_of(limit, call.query.cursor)
         now_ms = self._services.clock.now_ms()
         running = await funding_now(self._services.funding_reads, market.number, market.instrument, now_ms)
@@ -95,6 +97,12 @@ class PricingHandlers:
 
     def _named(self, symbol: str) -> Market:
         return translate.market_named(self._services.markets, symbol)
+
+    def _perpetual(self, symbol: str) -> Market:
+        market = self._named(symbol)
+        if market.instrument.kind is not InstrumentKind.PERPETUAL:
+            raise InvalidOrder("marketId", "must be a perpetual market")
+        return market
 
     def _entry_view(self, entry: AdminEntry) -> schemas.AdminEntry:
         symbol = self._services.markets.numbered(entry.market_id).symbol if entry.market_id else None
@@ -178,7 +186,7 @@ def _reads(handlers: PricingHandlers) -> list[AnyEndpoint]:
             "/funding/{marketId}",
             "A market's funding: the estimate of the running period, and what was paid.",
             handlers.funding,
-            {200: schemas.Funding, 404: ErrorBody},
+            {200: schemas.Funding, 400: ErrorBody, 404: ErrorBody},
             query=schemas.FundingQuery,
             rate_class=READS,
             tag=_MARKETS,
