@@ -25,6 +25,7 @@ GET /orders
 GET /orders/{orderId}
 GET /fills
 POST /admin/drain
+POST /admin/transfers/{transferId}
 """
 BESIDE_IT = """
 GET /health
@@ -84,6 +85,7 @@ def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMo
         "POST /admin/markets/{marketId}/state": {"admin"},
         "POST /admin/markets/{marketId}/settlement": {"admin"},
         "GET /admin/log": {"admin"},
+        "POST /admin/transfers/{transferId}": {"admin"},
     }
 
 
