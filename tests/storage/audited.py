@@ -43,7 +43,13 @@ class AuditedVenue:
     """One spot and one perpetual market, three traders, and an engine for each market."""
 
     def __init__(
-        self, database: Database, markets: list[Market], traders: list[int], desk: Desk, transfers: Transfers
+        self,
+        database: Database,
+        markets: list[Market],
+        traders: list[int],
+        desk: Desk,
+        transfers: Transfers,
+        clock: ManualClock,
     ) -> None:
         self.database = database
         self.spot, self.perp = (market.number for market in markets)
@@ -52,6 +58,7 @@ class AuditedVenue:
         self.desk = desk
         self.resting: dict[int, int] = {}  # an order of the third trader that rests, by market
         self.transfers = transfers
+        self.clock = clock
         self.engines = {market.number: Engine() for market in markets}
 
     async def submit(
@@ -185,7 +192,7 @@ async def open_venue(database: Database) -> tuple[AuditedVenue, "asyncio.Task[No
     running = asyncio.ensure_future(desk.run(stop))
     custodian = SimulatedCustodian(database, clock, 0, CustodyNews.PAID)
     transfers = Transfers(TransferStore(database), custodian, funds, clock, open_limit=10)
-    return AuditedVenue(database, [spot, perp], traders, desk, transfers), running, stop
+    return AuditedVenue(database, [spot, perp], traders, desk, transfers, clock), running, stop
 
 
 async def with_history(database: Database) -> AuditedVenue:

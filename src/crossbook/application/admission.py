@@ -5,10 +5,19 @@ A refused request leaves no trace, so one bad order never fails its neighbours. 
 the way of an order.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from crossbook.application import validation
-from crossbook.application.books import AdmittedAmendment, AdmittedOrder, Books, CommandMaker, FeeRates, KnownOrder
+from crossbook.application.books import (
+    AdmittedAmendment,
+    AdmittedOrder,
+    AmendableOrder,
+    Books,
+    CommandMaker,
+    FeeRates,
+    KnownOrder,
+)
 from crossbook.application.errors import DuplicateClientOrderId, InvalidOrder, OrderNotFound, OrderNotOpen, Overloaded
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
@@ -27,6 +36,8 @@ from crossbook.domain.instruments import FeeAsset, Instrument
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.money import MILLION
 
+REPEAT_WITHIN_MS: Final = 600_000
+"""How long the same body under the external id of an order that has ended is taken for a repeat."""
 MAX_UNDER_WAY: Final = 8
 """How many amendments of one order may wait for their settlement: each must be weighed against all before it."""
 
@@ -41,25 +52,35 @@ class Admission:
         self._now_ms = now_ms
 
     def submit(self, order: NewOrder, order_id: int) -> PlacedOrder:
-        """Admit a new order, or give the one that its client id names already.
+        """Admit a new order, or give the one that its client id or its external id names already.
 
         Raises DuplicateClientOrderId, InsufficientMargin, InsufficientFunds, InvalidOrder.
         """
         fingerprint = None
-        if order.client_order_id is not None:
+        if order.client_order_id is not None or order.external_id is not None:
             fingerprint = order.fingerprint()
-            known = self._books.by_client_id.get((order.account_id, order.client_order_id))
-            if known is not None:
-                return _repeat(known, order.client_order_id, fingerprint)
+            repeated = self._repeat(order, fingerprint)
+            if repeated is not None:
+                return repeated
         market = self._markets.numbered(order.market_id)
         rates = _rates(order, market.instrument)
         held_units = self._reserves.for_order(order, rates, market)
         index = self._log(market.number, _submission(order, order_id))
         self._books.orders.append((index, AdmittedOrder(order_id, order, held_units, rates, fingerprint)))
-        known = KnownOrder(order_id, order.account_id, market.number, OrderStatus.PENDING, self._now_ms, fingerprint)
+        known = KnownOrder(
+            order_id,
+            order.account_id,
+            market.number,
+            OrderStatus.PENDING,
+            self._now_ms,
+            fingerprint,
+            order.external_id,
+        )
         self._books.by_id[order_id] = known
         if order.client_order_id is not None:
             self._books.by_client_id[order.account_id, order.client_order_id] = known
+        if order.external_id is not None:
+            self._books.by_external_id[order.account_id, order.external_id] = known
         return PlacedOrder(order_id, market.number, OrderStatus.PENDING, self._now_ms)
 
     def cancel(self, request: CancelRequest) -> None:
@@ -74,10 +95,11 @@ class Admission:
         )
 
     def amend(self, request: AmendRequest) -> None:
-        """Log the amendment of an order, and set aside what it may need more until it is settled.
+        """Log the amendment of an order, and set aside what it may need more until it is settled; rename it at once.
 
         Raises OrderNotFound (also for another's order), OrderNotOpen, InvalidOrder, InsufficientMargin,
-        InsufficientFunds, and Overloaded when too many amendments of the order are under way.
+        InsufficientFunds, DuplicateClientOrderId for the name of another live order, and Overloaded when too many
+        amendments of the order are under way.
         """
         order = self._books.amendable.get(request.order_id)
         if order is None or order.known.account_id != request.account_id:
@@ -86,13 +108,19 @@ class Admission:
             raise OrderNotOpen(str(request.order_id))
         market = self._markets.numbered(order.known.market_id)
         validation.check_amendment(request, order, market.instrument)
-        if len(order.under_way) >= MAX_UNDER_WAY:
-            raise Overloaded(f"{MAX_UNDER_WAY} amendments of order {request.order_id} are under way")
-        asked = Terms(request.quantity_lots, request.price_ticks)
-        reserve = self._reserves.for_amendment(order, asked, market)
-        order.under_way.append(asked)
-        index = self._log(market.number, _amendment(request))
-        self._books.amendments.append((index, AdmittedAmendment(order, asked, reserve)))
+        name = request.external_id if request.external_id != order.known.external_id else None
+        if name is not None:
+            self._require_free_name(request)
+        if request.changes_terms:
+            if len(order.under_way) >= MAX_UNDER_WAY:
+                raise Overloaded(f"{MAX_UNDER_WAY} amendments of order {request.order_id} are under way")
+            asked = Terms(request.quantity_lots, request.price_ticks)
+            reserve = self._reserves.for_amendment(order, asked, market)
+            order.under_way.append(asked)
+            index = self._log(market.number, _amendment(request))
+            self._books.amendments.append((index, AdmittedAmendment(order, asked, reserve)))
+        if name is not None:
+            self._rename(order, name)
 
     def cancel_all(self, request: CancelAllRequest) -> list[int]:
         """Log a cancel-all in every market where the account has live orders; gives the ids of those orders."""
@@ -108,14 +136,51 @@ class Admission:
         for maker in request.makers:
             self._log(request.market_id, maker)
 
+    def _repeat(self, order: NewOrder, fingerprint: bytes) -> PlacedOrder | None:
+        """The order that was entered under one of these ids already; None for a new one.
+
+        A client id names one order for ever. An external id is free again once its order has ended; only who sends
+        just the same soon after is taken for somebody who has not seen the answer. Raises DuplicateClientOrderId.
+        """
+        by_client_id, by_external_id = self._books.by_client_id, self._books.by_external_id
+        if order.client_order_id is not None:
+            known = by_client_id.get((order.account_id, order.client_order_id))
+            if known is not None:
+                return _same(known, order.client_order_id, fingerprint)
+        if order.external_id is not None:
+            known = by_external_id.get((order.account_id, order.external_id))
+            if known is not None and (known.status.is_live or self._seems_unanswered(known, fingerprint)):
+                return _same(known, order.external_id, fingerprint)
+        return None
+
+    def _seems_unanswered(self, known: KnownOrder, fingerprint: bytes) -> bool:
+        """Whether this body entered the order, which has ended, so lately that its sender may not know."""
+        return known.fingerprint == fingerprint and self._now_ms - known.created_at_ms < REPEAT_WITHIN_MS
+
+    def _require_free_name(self, request: AmendRequest) -> None:
+        """Raise DuplicateClientOrderId when another live order has the external id that is asked for."""
+        name = request.external_id or ""
+        known = self._books.by_external_id.get((request.account_id, name))
+        if known is not None and known.status.is_live and known.order_id != request.order_id:
+            raise DuplicateClientOrderId(name)
+
+    def _rename(self, order: AmendableOrder, external_id: str) -> None:
+        """Give an order another external id; its own one is free from now on."""
+        account_id = order.known.account_id
+        if order.known.external_id is not None:
+            self._books.by_external_id.pop((account_id, order.known.external_id), None)
+        order.known = replace(order.known, external_id=external_id)
+        self._books.by_external_id[account_id, external_id] = order.known
+        self._books.renamed[order.known.order_id] = external_id
+
     def _log(self, market_id: int, maker: CommandMaker) -> int:
         self._books.commands.append((market_id, maker))
         return len(self._books.commands) - 1
 
 
-def _repeat(known: KnownOrder, client_order_id: str, fingerprint: bytes) -> PlacedOrder:
+def _same(known: KnownOrder, name: str, fingerprint: bytes) -> PlacedOrder:
     if known.fingerprint != fingerprint:
-        raise DuplicateClientOrderId(client_order_id)
+        raise DuplicateClientOrderId(name)
     return PlacedOrder(known.order_id, known.market_id, known.status, known.created_at_ms, repeated=True)
 
 

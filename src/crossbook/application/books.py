@@ -43,6 +43,7 @@ class KnownOrder:
     status: OrderStatus
     created_at_ms: int
     fingerprint: bytes | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Needs:
     order_ids: list[int]
     clearing_accounts: list[int]
     amended_order_ids: list[int]
+    external_ids: list[tuple[int, str]]
 
 
 @dataclass
@@ -125,6 +127,7 @@ class Books:
     balances: dict[tuple[int, int], Balance] = field(default_factory=dict)  # by account and asset id
     positions: dict[tuple[int, int], PositionRow] = field(default_factory=dict)  # by account and market number
     by_client_id: dict[tuple[int, str], KnownOrder] = field(default_factory=dict)
+    by_external_id: dict[tuple[int, str], KnownOrder] = field(default_factory=dict)  # the live one, else the newest
     by_id: dict[int, KnownOrder] = field(default_factory=dict)
     live: dict[int, list[KnownOrder]] = field(default_factory=dict)  # by account, for cancel-all
     amendable: dict[int, AmendableOrder] = field(default_factory=dict)  # by order id
@@ -132,6 +135,7 @@ class Books:
     # What to write.
     orders: list[tuple[int, AdmittedOrder]] = field(default_factory=list)  # with the index of their command
     amendments: list[tuple[int, AdmittedAmendment]] = field(default_factory=list)  # the same
+    renamed: dict[int, str] = field(default_factory=dict)  # the new external id, by order id
     commands: list[tuple[int, CommandMaker]] = field(default_factory=list)  # market number, in order
     touched_balances: set[tuple[int, int]] = field(default_factory=set)
     touched_positions: set[tuple[int, int]] = field(default_factory=set)

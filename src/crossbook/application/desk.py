@@ -132,11 +132,11 @@ class Desk:
         return cancelled
 
     async def amend(self, request: AmendRequest) -> None:
-        """Log the amendment of an order; what it may need more is held from now on.
+        """Log the amendment of an order; what it may need more is held from now on, and a new name holds at once.
 
         Raises OrderNotFound (also for another's order), OrderNotOpen, InvalidOrder, InsufficientMargin,
-        InsufficientFunds, Overloaded, and the store's errors. The engine may still refuse it: then the order stays
-        as it is.
+        InsufficientFunds, DuplicateClientOrderId, Overloaded, and the store's errors. The engine may still refuse it:
+        then the order stays as it is, under the new name.
         """
         await self._enqueue(request)
 
@@ -207,14 +207,18 @@ class Desk:
 
 def _needs(requests: Sequence[Request]) -> Needs:
     """What the decisions on these requests must know."""
-    orders = [request for request in requests if isinstance(request, NewOrder)]
-    amendments = [request for request in requests if isinstance(request, AmendRequest)]
+    orders: list[NewOrder | AmendRequest] = [r for r in requests if isinstance(r, NewOrder | AmendRequest)]
     return Needs(
-        sorted({*(order.account_id for order in orders), *(request.account_id for request in amendments)}),
-        [(order.account_id, order.client_order_id) for order in orders if order.client_order_id is not None],
+        sorted({order.account_id for order in orders}),
+        [
+            (order.account_id, order.client_order_id)
+            for order in orders
+            if isinstance(order, NewOrder) and order.client_order_id is not None
+        ],
         [request.order_id for request in requests if isinstance(request, CancelRequest)],
         [request.account_id for request in requests if isinstance(request, CancelAllRequest)],
-        sorted({request.order_id for request in amendments}),
+        sorted({order.order_id for order in orders if isinstance(order, AmendRequest)}),
+        [(order.account_id, order.external_id) for order in orders if order.external_id is not None],
     )
 
 

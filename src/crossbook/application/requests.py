@@ -17,6 +17,9 @@ class NewOrder:
     `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
     worst price at which it may trade. `leverage` counts for perpetuals only. The fee rates, in parts per
     million, are those of the market unless they are given; they hold for the order's whole life.
+
+    `client_order_id` names one order of the account for ever; `external_id` names one live order, and an
+    amendment may change it.
     """
 
     account_id: int
@@ -42,6 +45,7 @@ class NewOrder:
     client_order_id: str | None = None
     maker_fee_ppm: int | None = None
     taker_fee_ppm: int | None = None
+    external_id: str | None = None
 
     def fingerprint(self) -> bytes:
         """32 bytes that differ when anything that was asked differs: tells a repeat from another order.
@@ -92,13 +96,22 @@ class CancelAllRequest:
 
 @dataclass(frozen=True)
 class AmendRequest:
-    """Change an order of an account. `quantity_lots` is the new total, executed part included; 0 leaves as is."""
+    """Change an order of an account. `quantity_lots` is the new total, executed part included; 0 leaves as is.
+
+    `external_id` renames it, at once, whatever the engine says to the rest; None leaves its name.
+    """
 
     account_id: int
     order_id: int
     quantity_lots: int = 0
     price_ticks: int = 0
     trigger_price_ticks: int = 0
+    external_id: str | None = None
+
+    @property
+    def changes_terms(self) -> bool:
+        """Whether there is anything that the engine must decide."""
+        return bool(self.quantity_lots or self.price_ticks or self.trigger_price_ticks)
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,14 @@ def check_amendment(request: AmendRequest, order: AmendableOrder, instrument: In
     A total at or below what has traded is none: it ends the order.
     """
     asked = Terms(request.quantity_lots, request.price_ticks)
-    given = asked.total_lots or asked.price_ticks or request.trigger_price_ticks
-    _require(bool(given), "quantity", "or a price or a trigger price must be given")
+    given = request.changes_terms or request.external_id is not None
+    _require(given, "quantity", "or a price or a trigger price must be given")
     _require(order.type is not OrderType.MARKET, "orderId", "names a MARKET order, which never rests")
     if asked.total_lots:
         _check_quantity(asked.total_lots, instrument)
     _check_price_range(asked.price_ticks, instrument)
     after = order.terms.amended_by(asked)
-    if after.price_ticks and not order.reduce_only:
+    if request.changes_terms and after.price_ticks and not order.reduce_only:
         _instrument_rule(lambda: instrument.check_order_size(after.price_ticks, after.total_lots))
     if request.trigger_price_ticks:
         follows = order.type is OrderType.TRAILING_STOP

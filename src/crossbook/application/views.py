@@ -6,12 +6,12 @@ from crossbook.domain.errors import Reason
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
-from crossbook.domain.orders import OrderType, Side, TimeInForce
+from crossbook.domain.orders import OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
 
 
 @dataclass(frozen=True)
 class OrderDetails:
-    """One order as its owner sees it. Ticks, lots and units of the market's quote asset."""
+    """One order as its owner sees it. Ticks, lots and units of the market's quote asset; rates in parts per million."""
 
     order_id: int
     account_id: int
@@ -35,6 +35,17 @@ class OrderDetails:
     held_units: int
     created_at_ms: int
     updated_at_ms: int
+    maker_fee_ppm: int = 0
+    taker_fee_ppm: int = 0
+    external_id: str | None = None
+    ref_external_id: str | None = None
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+    budget: int = 0
+    display_quantity_lots: int = 0
+    trigger_source: PriceSource = PriceSource.LAST
+    trail: int = 0
+    trail_in_basis_points: bool = False
+    oco_order_id: int = 0
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ from crossbook.storage.errors import ConstraintViolated, TransactionConflict
 
 ATTEMPTS: Final = 5
 """How often a batch that met another transaction is tried again before it fails."""
+NAMES: Final = ("orders_one_by_client_id", "orders_one_live_by_external_id")
+"""The rules that two processes may meet over, when both enter an order of the same name."""
 
 
 class AdmissionStore:
@@ -59,8 +61,8 @@ class AdmissionStore:
                 if attempt == ATTEMPTS:
                     raise
             except ConstraintViolated as error:
-                # Two processes met over one client id: the second look finds the other's order.
-                if error.constraint != "orders_one_by_client_id" or attempt > 1:
+                # Two processes met over one name: the second look finds the other's order.
+                if error.constraint not in NAMES or attempt > 1:
                     raise StoreRefused(error.constraint) from error
         raise AssertionError("the last attempt returns or raises")
 
@@ -71,6 +73,7 @@ async def _read(transaction: Transaction, needs: Needs) -> Books:
         books.balances = await read_balances(transaction, needs.accounts)
         books.positions = await read_positions(transaction, needs.accounts)
     books.by_client_id = await read_by_client_id(transaction, needs.client_ids)
+    books.by_external_id = await read_by_external_id(transaction, needs.external_ids)
     books.by_id = await read_by_id(transaction, needs.order_ids)
     books.live = await read_live(transaction, needs.clearing_accounts)
     books.amendable = await read_amendable(transaction, needs.amended_order_ids)
@@ -107,7 +110,7 @@ async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> d
     }
 
 
-_KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash"
+_KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash, external_id"
 
 
 async def read_by_client_id(
@@ -124,7 +127,30 @@ async def read_by_client_id(
         """,  # noqa: S608
         *columns(wanted, 2),
     )
-    return {(row[1], row[6]): _known(row) for row in rows}
+    return {(row["account_id"], row["client_order_id"]): _known(row) for row in rows}
+
+
+async def read_by_external_id(
+    transaction: Transaction, wanted: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], KnownOrder]:
+    """The live orders of these external ids, or the newest that have ended, by account and external id."""
+    if not wanted:
+        return {}
+    rows = await transaction.rows(
+        f"""
+        SELECT {_KNOWN} FROM unnest($1::bigint[], $2::text[]) AS wanted (account, name) CROSS JOIN LATERAL (
+            (
+                SELECT {_KNOWN} FROM orders WHERE account_id = account AND external_id = name
+                ORDER BY order_id DESC LIMIT 1
+            ) UNION ALL (
+                SELECT {_KNOWN} FROM orders WHERE account_id = account AND external_id = name AND is_live
+            )
+        ) AS found
+        """,  # noqa: S608
+        *columns(sorted(set(wanted)), 2),
+    )
+    newest_then_live = sorted((_known(row) for row in rows), key=lambda known: known.status.is_live)
+    return {(known.account_id, known.external_id): known for known in newest_then_live if known.external_id}
 
 
 async def read_by_id(transaction: Transaction, order_ids: Sequence[int]) -> dict[int, KnownOrder]:
@@ -187,12 +213,13 @@ async def read_amendable(transaction: Transaction, order_ids: Sequence[int]) -> 
 
 
 def _known(row: Row) -> KnownOrder:
-    return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5])
+    return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5], row[6])
 
 
 async def write(transaction: Transaction, books: Books, now_ms: int) -> list[LoggedCommand]:
     """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names; gives the log."""
     await _write_balances(transaction, books)
+    await _rename(transaction, books, now_ms)
     logged = await _number(transaction, books.commands, now_ms)
     orders = [(logged[index].sequence, order) for index, order in books.orders]
     if orders:
@@ -218,6 +245,25 @@ async def _write_balances(transaction: Transaction, books: Books) -> None:
         WHERE balances.account_id = changed.account_id AND balances.asset_id = changed.asset_id
         """,
         *columns(rows, 3),
+    )
+
+
+async def _rename(transaction: Transaction, books: Books, now_ms: int) -> None:
+    if not books.renamed:
+        return
+    await transaction.execute(
+        """
+        WITH locked AS MATERIALIZED (
+            SELECT order_id, name FROM orders JOIN unnest($1::bigint[], $2::text[]) AS renamed (order_id, name)
+            USING (order_id) ORDER BY order_id FOR NO KEY UPDATE OF orders
+        )
+        UPDATE orders SET ref_external_id = external_id, external_id = name,
+            updated_at_ms = greatest(updated_at_ms, $3)
+        FROM locked WHERE orders.order_id = locked.order_id
+        """,
+        list(books.renamed),
+        list(books.renamed.values()),
+        now_ms,
     )
 
 
@@ -294,6 +340,7 @@ async def _write_orders(
             now_ms,
             admitted.rates.maker_ppm,
             admitted.rates.taker_ppm,
+            order.external_id,
         )
         for sequence, admitted in orders
         for order in (admitted.order,)
@@ -302,12 +349,12 @@ async def _write_orders(
         """
         WITH logged AS (
             INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
-            SELECT * FROM unnest($31::integer[], $32::bigint[], $33::smallint[], $34::bytea[], $35::bigint[])
+            SELECT * FROM unnest($32::integer[], $33::bigint[], $34::smallint[], $35::bytea[], $36::bigint[])
         ), counted AS (
             INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
                 open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-            SELECT * FROM unnest($36::bigint[], $37::integer[], $38::bigint[], $39::numeric[],
-                $40::bigint[], $41::numeric[], $42::bigint[], $43::smallint[])
+            SELECT * FROM unnest($37::bigint[], $38::integer[], $39::bigint[], $40::numeric[],
+                $41::bigint[], $42::numeric[], $43::bigint[], $44::smallint[])
             ON CONFLICT (account_id, market_id) DO UPDATE SET
                 open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
                 open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
@@ -317,14 +364,14 @@ async def _write_orders(
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
             trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms, maker_fee_ppm,
-            taker_fee_ppm)
+            taker_fee_ppm, external_id)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bytea[],
             $7::smallint[], $8::smallint[], $9::smallint[], $10::boolean[], $11::boolean[], $12::smallint[],
             $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
             $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
-            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[])
+            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[], $31::text[])
         """,
-        *columns(rows, 30),
+        *columns(rows, 31),
         *columns(commands, 5),
         *columns(positions, 8),
     )

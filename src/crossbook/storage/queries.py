@@ -13,13 +13,15 @@ from crossbook.domain.errors import Reason
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
-from crossbook.domain.orders import MAX_ID, OrderType, Side, TimeInForce
+from crossbook.domain.orders import MAX_ID, OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
 from crossbook.storage.database import Database, Row
 
 _ORDER = """
     SELECT order_id, account_id, market_id, client_order_id, side, type, time_in_force, post_only, reduce_only,
         leverage, quantity_lots, price_ticks, trigger_price_ticks, expire_time_ms, status, reason, open_lots,
-        filled_lots, filled_notional_units, held_units, created_at_ms, updated_at_ms
+        filled_lots, filled_notional_units, held_units, created_at_ms, updated_at_ms, maker_fee_ppm, taker_fee_ppm,
+        external_id, ref_external_id, self_trade_prevention, budget, display_quantity_lots, trigger_source, trail,
+        trail_in_basis_points, oco_order_id
     FROM orders
 """
 _FILL = """
@@ -171,6 +173,8 @@ def _order(row: Row) -> OrderDetails:
     values[4:7] = Side(row["side"]), OrderType(row["type"]), TimeInForce(row["time_in_force"])
     values[14:16] = OrderStatus(row["status"]), Reason(row["reason"])
     values[18] = int(row["filled_notional_units"])
+    values[26] = SelfTradePrevention(row["self_trade_prevention"])
+    values[29] = PriceSource(row["trigger_source"])
     return OrderDetails(*values)
 
 

@@ -35,6 +35,7 @@ GET /prices/{marketId}
 POST /withdrawals
 POST /auth/guest
 DELETE /orders
+PATCH /orders/{orderId}
 POST /orders/batch
 GET /time
 GET /trades/{market}
@@ -75,6 +76,7 @@ def test_cancels_have_a_budget_of_their_own() -> None:
     assert {route for route, row in rows.items() if row.rate_class == "orders"} == {
         "POST /orders",
         "POST /orders/batch",
+        "PATCH /orders/{orderId}",
     }
 
 

@@ -61,6 +61,8 @@ STORED = OrderDetails(
     held_units=0,
     created_at_ms=1,
     updated_at_ms=2,
+    maker_fee_ppm=200,
+    taker_fee_ppm=500,
 )
 
 

@@ -1,7 +1,6 @@
 """Flux's table: every route with its summary, its request, its replies and its budget.
 
-The WebSocket `/ws` is beside it, in `socket.py`. PATCH /orders/{orderId} is not in it yet; docs/dialects/flux.md says
-what else is.
+The WebSocket `/ws` is beside it, in `socket.py`. docs/dialects/flux.md says what is missing.
 """
 
 from collections.abc import Mapping
@@ -248,6 +247,21 @@ def _orders(orders: OrderHandlers) -> list[AnyEndpoint]:
             Auth.REQUIRED,
             rate_class=READS,
             tag=_ORDERS,
+        ),
+        Endpoint(
+            "PATCH",
+            "/orders/{orderId}",
+            "Amend an open order.",
+            orders.amend,
+            {202: schemas.Order, **_MISSING, 409: ErrorBody},
+            Auth.REQUIRED,
+            request=schemas.AmendOrder,
+            rate_class=ORDERS,
+            tag=_ORDERS,
+            description="202: the amendment is durable, and will be decided; the reply is the order as it is now."
+            " quantity is the new total, filled part included. A lower quantity at the same price keeps the order's"
+            " place in the queue; anything else loses it.",
+            example=schemas.AmendOrder(quantity="2.5", price="64000"),
         ),
         Endpoint(
             "DELETE",

@@ -48,6 +48,14 @@ class OrderHandlers:
         answers = await asyncio.gather(*(self._one_of_batch(body, user) for body in call.body.orders))
         return Reply(202, schemas.BatchAccepted(results=list(answers)))
 
+    async def amend(self, call: Call[schemas.AmendOrder, None]) -> Reply:
+        """Log the amendment of an order; 202, with the order as it is now."""
+        user, text = user_of(call), call.path["orderId"]
+        order = await self._own(text, user)
+        instrument = self._services.markets.numbered(order.market_id).instrument
+        await self._services.desk.amend(translate.amendment(call.body, order, instrument))
+        return Reply(202, self._view(await self._own(text, user), user))
+
     async def cancel(self, call: Call[None, None]) -> Reply:
         """Log the cancel of an order; 202."""
         order_id = translate.order_number(call.path["orderId"])
@@ -78,11 +86,15 @@ class OrderHandlers:
 
     async def one(self, call: Call[None, None]) -> Reply:
         """One own order."""
-        user, text = user_of(call), call.path["orderId"]
+        user = user_of(call)
+        return Reply(200, self._view(await self._own(call.path["orderId"], user), user))
+
+    async def _own(self, text: str, user: User) -> OrderDetails:
+        """The user's order of this id. Raises OrderNotFound."""
         order = await self._services.queries.order(user.account_id, translate.order_number(text))
         if order is None:
             raise OrderNotFound(text)
-        return Reply(200, self._view(order, user))
+        return order
 
     def _view(self, order: OrderDetails, user: User) -> schemas.Order:
         return translate.order_view(order, self._services.markets.numbered(order.market_id), str(user.user_id))

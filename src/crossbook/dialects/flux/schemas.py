@@ -272,6 +272,7 @@ class AmendOrder(StrictRequest, frozen=True, kw_only=True):
 
     quantity: AmountText | None = None
     price: PriceText | None = None
+    trigger_price: PriceText | None = None
 
 
 class Order(View, frozen=True, kw_only=True):
@@ -315,13 +316,6 @@ class CancelAccepted(View, frozen=True, kw_only=True):
 
     order_id: str
     status: Literal["PENDING_CANCEL"] = "PENDING_CANCEL"
-
-
-class AmendAccepted(View, frozen=True, kw_only=True):
-    """The answer to an amendment: it is durable, and will be decided."""
-
-    order_id: str
-    status: Literal["PENDING_AMEND"] = "PENDING_AMEND"
 
 
 class CancelAllQuery(Request, frozen=True, kw_only=True):

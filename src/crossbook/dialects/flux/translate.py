@@ -14,7 +14,7 @@ from crossbook.application.accounts import User, UserKind
 from crossbook.application.errors import InvalidOrder, MarketNotFound, OrderNotFound
 from crossbook.application.markets import Market, Markets
 from crossbook.application.portfolio import Portfolio
-from crossbook.application.requests import NewOrder, PlacedOrder
+from crossbook.application.requests import AmendRequest, NewOrder, PlacedOrder
 from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas
 from crossbook.dialects.flux.errors import reason_word
@@ -80,6 +80,17 @@ def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> New
         leverage=instrument.check_leverage(instrument.max_leverage if body.leverage is None else body.leverage),
         expire_time_ms=_expiry_ms(body),
         client_order_id=body.client_order_id,
+    )
+
+
+def amendment(body: schemas.AmendOrder, order: OrderDetails, instrument: Instrument) -> AmendRequest:
+    """What a client asks to change of an order. Raises InvalidDecimal."""
+    return AmendRequest(
+        order.account_id,
+        order.order_id,
+        0 if body.quantity is None else instrument.quantity_lots(body.quantity),
+        0 if body.price is None else instrument.price_ticks(body.price),
+        0 if body.trigger_price is None else instrument.price_ticks(body.trigger_price, "triggerPrice"),
     )
 
 
@@ -166,7 +177,7 @@ def _held_margin(order: OrderDetails, instrument: Instrument) -> str:
     if order.reduce_only or not order.status.is_live:
         return "0"
     notional = instrument.notional_units(order.price_ticks, order.open_lots)
-    reserve = fee_reserve_units(notional, instrument.maker_fee_ppm, instrument.taker_fee_ppm, order.post_only)
+    reserve = fee_reserve_units(notional, order.maker_fee_ppm, order.taker_fee_ppm, order.post_only)
     row = MarginRow(order.leverage).with_order(order.side, order.open_lots, notional, reserve)
     return instrument.quote.scale.format(held_orders_units(instrument, row, 1))
 
