@@ -19,7 +19,7 @@ class NewOrder:
     million, are those of the market unless they are given; they hold for the order's whole life.
 
     `client_order_id` names one order of the account for ever; `external_id` names one live order, and an
-    amendment may change it.
+    amendment may change it. With `keeps_activity`, every step of its life is written down.
     """
 
     account_id: int
@@ -46,6 +46,7 @@ class NewOrder:
     maker_fee_ppm: int | None = None
     taker_fee_ppm: int | None = None
     external_id: str | None = None
+    keeps_activity: bool = False
 
     def fingerprint(self) -> bytes:
         """32 bytes that differ when anything that was asked differs: tells a repeat from another order.
