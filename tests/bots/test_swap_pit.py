@@ -1,6 +1,7 @@
 """The bots of swaps on a real board, with simulated wallets: they trade, cope with faults, and lose nothing."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,8 @@ from crossbook.storage.database import Database
 from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.wallets import WalletStore
 from crossbook.wallet_sim.assets import DOLLAR, NATIVE
-from crossbook.wallet_sim.chain import FEES
+from crossbook.wallet_sim.chain import FEES, Asset
+from crossbook.wallet_sim.command import JOURNAL_FILE
 from crossbook.wallet_sim.faults import Fault
 from crossbook.wallet_sim.wallet import FEE_UNITS
 from tests.storage.swapping import World as Board
@@ -34,7 +36,8 @@ ALICE = User(1, 1, UserKind.TRADER, "alice", None, None, frozenset(), 0, False)
 class Scene:
     """A board with its demo, and its bots."""
 
-    def __init__(self, board: Board, demo: SwapDemo, pit: SwapPit) -> None:
+    def __init__(self, board: Board, demo: SwapDemo, pit: SwapPit, journal: Path) -> None:
+        self.journal = journal
         self.board = board
         self.demo = demo
         self.pit = pit
@@ -63,15 +66,29 @@ class Scene:
                 name = users[offers[offer_id].user_id]
                 moved[name][0] += sign * swap.amount_units
                 moved[name][1] -= sign * total_units(swap.amount_units, swap.price_units, NATIVE.decimal_point)
-        begun = [100_000 * 10**asset.decimal_point for asset in (NATIVE, DOLLAR)]
         fees = chain.balance(FEES, NATIVE.asset_id)
         assert fees == FEE_UNITS * await self.swaps(SwapStatus.CONFIRMED)
-        held = {
-            name: [chain.balance(wallets[name].address, asset.asset_id) for asset in (NATIVE, DOLLAR)] for name in moved
-        }
-        paid = [sum(begun[0] + moved[name][0] - held[name][0] for name in moved), 0]
-        assert paid[0] == fees
-        assert all(held[name][1] == begun[1] + moved[name][1] for name in moved)
+        missing = 0
+        for name, (first, second) in moved.items():
+            address = wallets[name].address
+            missing += self.given(address, NATIVE) + first - chain.balance(address, NATIVE.asset_id)
+            assert chain.balance(address, DOLLAR.asset_id) == self.given(address, DOLLAR) + second
+        assert missing == fees
+
+    async def check_none_waits(self) -> None:
+        """No swap is older than the step that the other side has to answer it."""
+        async with self.board.database.snapshot() as transaction:
+            oldest_ms = await transaction.value("SELECT min(created_at_ms) FROM swaps WHERE status = 1")
+        assert oldest_ms is None or self.board.clock.now_ms() - oldest_ms <= 2 * STEP_MS
+
+    def given(self, address: str, asset: Asset) -> int:
+        """What an address was given from nowhere."""
+        notes = [json.loads(line) for line in self.journal.read_text().splitlines()]
+        return sum(
+            note["units"]
+            for note in notes
+            if note["op"] == "mint" and (note["address"], note["asset_id"]) == (address, asset.asset_id)
+        )
 
     async def user_of(self, name: str) -> int:
         async with self.board.database.snapshot() as transaction:
@@ -103,7 +120,7 @@ def play(url: str, folder: Path, act: Callable[[Scene], Awaitable[None]]) -> Non
         try:
             board = Board(database)
             demo = await demo_of(board, folder)
-            scene = Scene(board, demo, await demo.hire(seed=1, interval_ms=STEP_MS))
+            scene = Scene(board, demo, await demo.hire(seed=1, interval_ms=STEP_MS), folder / JOURNAL_FILE)
             await act(scene)
             demo.close()
         finally:
@@ -116,11 +133,11 @@ def test_they_trade_and_wallets_and_venue_agree(database_url: str, tmp_path: Pat
     async def act(scene: Scene) -> None:
         await scene.steps(60)
         assert await scene.swaps(SwapStatus.CONFIRMED) > 5
-        assert await scene.swaps(SwapStatus.PENDING) == 0
+        await scene.check_none_waits()
         offers, _ = await scene.board.rows()
         maker = await scene.user_of(MAKER)
         standing = [offer for offer in offers.values() if offer.user_id == maker and offer.is_active]
-        assert {side: sum(offer.side is side for offer in standing) for side in Side} == dict.fromkeys(Side, LEVELS)
+        assert all(0 < sum(offer.side is side for offer in standing) <= LEVELS for side in Side)
         prices = {offer.price_units for offer in offers.values()}
         assert all(0.2 * 10**6 < price < 0.3 * 10**6 for price in prices)
         await scene.check()
@@ -138,7 +155,7 @@ def test_a_fault_of_a_wallet_leaves_no_order_stuck(
         before = await scene.swaps(SwapStatus.CONFIRMED)
         scene.demo.world.faults.switch_on(fault, wallet)
         await scene.steps(20)
-        assert await scene.swaps(SwapStatus.PENDING) == 0
+        await scene.check_none_waits()
         await scene.check()
         scene.demo.world.faults.switch_off(fault, wallet)
         await scene.steps(30)
@@ -204,7 +221,8 @@ def test_demo_users_keep_their_wallets(database_url: str, tmp_path: Path) -> Non
         changed = await scene.demo.equip(ALICE, {"wallet": {"spend_secret": other}})
         assert changed["wallet"]["spend_secret"] == other
         assert changed["wallet"]["alias"] != "alice"
-        for damaged in ({"wallet": 7}, {"wallet": {}}, {"wallet": {"spend_secret": "zz"}}):
+        entries: list[dict[str, object]] = [{"wallet": 7}, {"wallet": {}}, {"wallet": {"spend_secret": "zz"}}]
+        for damaged in entries:
             assert await scene.demo.equip(ALICE, damaged) == changed
 
     play(database_url, tmp_path / "data", act)
