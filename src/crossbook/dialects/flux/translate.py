@@ -35,9 +35,9 @@ _SIDES: Final[Mapping[Side, schemas.Side]] = {Side.BUY: "BUY", Side.SELL: "SELL"
 
 # -- Names -------------------------------------------------------------------------------------------
 def market_named(markets: Markets, symbol: str) -> Market:
-    """The perpetual market of this name: Flux knows no others. Raises MarketNotFound."""
+    """The market of this name, if it has an order book. Raises MarketNotFound."""
     market = markets.named(symbol)
-    if market.instrument.kind is not InstrumentKind.PERPETUAL:
+    if market.instrument.kind is InstrumentKind.SWAP_PAIR:
         raise MarketNotFound(symbol)
     return market
 
@@ -285,6 +285,7 @@ def market_view(market: Market) -> schemas.Market:
         tick_size=terms.tick.text(1),
         lot_size=terms.lot.text(1),
         min_notional=terms.quote.scale.format(terms.min_notional_units),
+        kind=cast("schemas.MarketKind", terms.kind.name),
     )
 
 
