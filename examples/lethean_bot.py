@@ -213,9 +213,11 @@ class Bot:
         if own is None or Decimal(own["left"]) <= 0:
             log.info("order %s is done", self.order_id)
             return False
-        for tip in page["applyTips"]:
-            if tip["connected_order_id"] == self.order_id:
-                self.take(tip, now_s)
+        tips = [tip for tip in page["applyTips"] if tip["connected_order_id"] == self.order_id]
+        # Those that wait for us first. A swap changes what the other matches are worth: they are looked at again then.
+        for tip in sorted(tips, key=lambda tip: not tip["transaction"]):
+            if self.take(tip, now_s):
+                break
         return True
 
     def ping(self, now_s: float) -> None:
@@ -228,11 +230,11 @@ class Bot:
             log.debug("not renewed: %s", error)
         self._pinged_s = now_s
 
-    def take(self, tip: dict[str, Any], now_s: float) -> None:
-        """Step 6: apply, or finalise. A match that fails is left alone for a while, not for ever."""
+    def take(self, tip: dict[str, Any], now_s: float) -> bool:
+        """Step 6: apply, or finalise; whether that went well. A match that fails is left alone for a while."""
         key = tip["id"] if not tip["transaction"] else -tip["id"]
         if now_s < self._left_alone.get(key, now_s):
-            return
+            return False
         try:
             if tip["transaction"]:
                 self.finalise(tip)
@@ -241,6 +243,8 @@ class Bot:
         except Refused as error:
             log.warning("match %s: %s", tip["id"], error)
             self._left_alone[key] = now_s + PAUSE_AFTER_FAILURE_S
+            return False
+        return True
 
     # -- Applying: we propose, the other side finalises ----------------------------------------------
     def apply(self, tip: dict[str, Any]) -> None:

@@ -34,7 +34,6 @@ LONGEST_PAUSE: Final = 10
 TAKER_AGE_MS: Final = 60_000
 """After so long the taker gives an offer up."""
 RENEW_AGE_MS: Final = 10_000
-TIPS_AT_ONCE: Final = 5
 TIPS_LIMIT: Final = 100
 
 _log: Final = Log("swap bots")
@@ -188,7 +187,8 @@ class SwapPit:
             if waiting.swap_id not in bot.to_confirm:
                 await self._finalise(bot, waiting)
         await self._confirm(bot)
-        for tip in page.tips[:TIPS_AT_ONCE]:
+        first_of = {tip.own_offer_id: tip for tip in reversed(page.tips)}
+        for tip in first_of.values():  # another tip for the same offer is out of date once this one is applied to
             await self._apply(bot, tip)
 
     async def _finalise(self, bot: Swapper, waiting: FinaliserView) -> None:
