@@ -301,6 +301,8 @@ class _Wiring:
         services = Services(
             accounts=accounts,
             tokens=tokens,
+            keys=self._keys,
+            clients=self._clients,
             desk=desk,
             funds=funds,
             queries=queries,
@@ -459,6 +461,7 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            balances=Queries(database),
             client_orders=ClientOrders(database),
             activity=ActivityReader(database),
             transfers=transfers,

@@ -27,6 +27,9 @@ GET /fills
 POST /admin/drain
 """
 BESIDE_IT = """
+POST /admin/keys
+GET /admin/keys
+DELETE /admin/keys/{keyId}
 GET /health
 GET /me
 GET /markets/{marketId}/orderbook
@@ -67,12 +70,17 @@ def test_everything_but_public_data_asks_for_a_token() -> None:
 def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMode, scopes: frozenset[str]) -> None:
     rows = table(mode)
     assert rows["POST /deposits"].scopes == scopes
-    assert {route for route, row in rows.items() if row.scopes - scopes} == {"POST /admin/drain"}
+    assert {route for route, row in rows.items() if row.scopes - scopes} == {
+        "POST /admin/drain",
+        "POST /admin/keys",
+        "GET /admin/keys",
+        "DELETE /admin/keys/{keyId}",
+    }
 
 
 def test_cancels_have_a_budget_of_their_own() -> None:
     rows = table()
-    assert {row.rate_class for row in rows.values() if row.method == "DELETE"} == {"cancels"}
+    assert {row.rate_class for row in rows.values() if row.method == "DELETE" and row.path.startswith("/orders")} == {"cancels"}
     assert {route for route, row in rows.items() if row.rate_class == "orders"} == {
         "POST /orders",
         "POST /orders/batch",

@@ -281,7 +281,11 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def drain() -> None:
         await settled(database, feeds)
 
+    keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
+    clients = Clients(ClientStore(database), clock)
     services = Services(
+        keys=keys,
+        clients=clients,
         accounts=accounts,
         tokens=tokens,
         desk=desk,
@@ -297,7 +301,6 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         account_feed=account_feed,
         socket_subscriptions=10,
     )
-    keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
 
     async def healthy() -> bool:
         return True
@@ -309,7 +312,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(
         keys=keys,
-        clients=Clients(ClientStore(database), clock),
+        clients=clients,
         desk=desk,
         assets=AssetList(database),
         markets=markets,
@@ -317,6 +320,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         marks=marks,
         market_data=services.market_data,
         clock=clock,
+        balances=Queries(database),
         client_orders=ClientOrders(database),
         activity=ActivityReader(database),
         transfers=transfers,

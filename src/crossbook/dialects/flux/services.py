@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossbook.application.accounts import Accounts
+from crossbook.application.api_keys import ApiKeys
+from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
@@ -103,6 +105,8 @@ class Services(StreamServices):
     `limiter` is asked for the orders of a batch.
     """
 
+    keys: ApiKeys
+    clients: Clients
     desk: Desk
     funds: Funds
     queries: Queries
