@@ -80,7 +80,8 @@ def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMo
 
 def test_cancels_have_a_budget_of_their_own() -> None:
     rows = table()
-    assert {row.rate_class for row in rows.values() if row.method == "DELETE" and row.path.startswith("/orders")} == {"cancels"}
+    cancels = [row for row in rows.values() if row.method == "DELETE" and row.path.startswith("/orders")]
+    assert {row.rate_class for row in cancels} == {"cancels"}
     assert {route for route, row in rows.items() if row.rate_class == "orders"} == {
         "POST /orders",
         "POST /orders/batch",
