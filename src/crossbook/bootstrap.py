@@ -92,6 +92,7 @@ from crossbook.workers.market_data import MarketData, MarketDataUnavailable, Mar
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
+from crossbook.workers.price_guard import PriceGuard
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
@@ -303,6 +304,7 @@ class _Wiring:
             tokens=tokens,
             keys=self._keys,
             clients=self._clients,
+            limits=stored_limits.LimitStore(ground.database),
             desk=desk,
             funds=funds,
             queries=queries,
@@ -373,7 +375,7 @@ class _Wiring:
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
     def _watch(self) -> None:
-        """Tasks beside the way: marks from last trades, and the lag for the metrics."""
+        """Tasks beside the way: marks from last trades, the lag for the metrics, states and limits of markets."""
         database = self._ground.database
         walked = (
             {market.instrument.symbol for market in demo_markets()}
@@ -401,12 +403,17 @@ class _Wiring:
                 with suppress(StorageError):
                     async with database.each_alone() as transaction:
                         found = await stored_limits.statuses(transaction)
+                        for row in await stored_limits.load(transaction):
+                            self._limits.put(row.market_id, row.limits)
                     for market in self._markets:
                         if found.get(market.number, market.instrument.status) is not market.instrument.status:
                             self._markets.set_status(market.number, found[market.number])
                 await pause(self._clock, stop, STATES_EVERY_MS)
 
-        self._parts.watches = {"marks": marks, "lag": lag, "states": states}
+        assert self._parts.desk is not None
+        feeds_by_market = {feed.market.market_id: feed for feed in self._parts.feeds}
+        guard = PriceGuard(database, feeds_by_market, _system_door(self._parts.desk), self._clock)
+        self._parts.watches = {"marks": marks, "lag": lag, "states": states, "price guard": guard.run}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
     def _application(self, services: Services, transfers: Transfers) -> ASGIApp:

@@ -30,6 +30,7 @@ BESIDE_IT = """
 POST /admin/keys
 GET /admin/keys
 DELETE /admin/keys/{keyId}
+PUT /admin/markets/{marketId}/limits
 GET /health
 GET /me
 GET /markets/{marketId}/orderbook
@@ -75,6 +76,7 @@ def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMo
         "POST /admin/keys",
         "GET /admin/keys",
         "DELETE /admin/keys/{keyId}",
+        "PUT /admin/markets/{marketId}/limits",
     }
 
 

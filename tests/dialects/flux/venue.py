@@ -53,6 +53,7 @@ from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.market_limits import LimitStore
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
 from crossbook.storage.transfers import TransferStore
@@ -286,6 +287,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     services = Services(
         keys=keys,
         clients=clients,
+        limits=LimitStore(database),
         accounts=accounts,
         tokens=tokens,
         desk=desk,

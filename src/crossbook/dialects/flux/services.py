@@ -9,6 +9,7 @@ from crossbook.application.api_keys import ApiKeys
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.market_limits import LimitStore
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
@@ -107,6 +108,7 @@ class Services(StreamServices):
 
     keys: ApiKeys
     clients: Clients
+    limits: LimitStore
     desk: Desk
     funds: Funds
     queries: Queries
