@@ -9,6 +9,7 @@ from crossbook.application.api_keys import ApiKeys
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import LimitStore
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
@@ -111,6 +112,7 @@ class Services(StreamServices):
     limits: LimitStore
     desk: Desk
     funds: Funds
+    margin_terms: MarginTerms
     queries: Queries
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]
