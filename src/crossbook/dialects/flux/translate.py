@@ -78,7 +78,7 @@ def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> New
         post_only=body.post_only,
         reduce_only=body.reduce_only,
         self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
-        leverage=0 if body.leverage is None else instrument.check_leverage(body.leverage),
+        leverage=_leverage(body, instrument),
         expire_time_ms=_expiry_ms(body),
         client_order_id=body.client_order_id,
     )
@@ -93,6 +93,13 @@ def amendment(body: schemas.AmendOrder, order: OrderDetails, instrument: Instrum
         0 if body.price is None else instrument.price_ticks(body.price),
         0 if body.trigger_price is None else instrument.price_ticks(body.trigger_price, "triggerPrice"),
     )
+
+
+def _leverage(body: schemas.SubmitOrder, instrument: Instrument) -> int:
+    """The leverage asked for; 0 for the one that the account has chosen, which only perpetuals have."""
+    if body.leverage is None:
+        return 0 if instrument.kind is InstrumentKind.PERPETUAL else 1
+    return instrument.check_leverage(body.leverage)
 
 
 def _time_in_force(body: schemas.SubmitOrder, kind: OrderType) -> TimeInForce:
