@@ -4,6 +4,7 @@ The walk is made from the table. A new row is walked too; a field that nothing i
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
@@ -156,6 +157,8 @@ def known(venue: FluxVenue) -> Property:
     }
     transfer = client.send("POST", f"{PREFIX}/transfers", json.dumps(body).encode())
     assert (order.status_code, transfer.status_code) == (200, 200), order.text + transfer.text
+    while client.send("GET", f"{PREFIX}/transfers/active").json():  # what it does later is no stranger's doing
+        time.sleep(0.05)
     client.close()
     venue.settle()
     ids = order.json()["id"], transfer.json()["id"]
