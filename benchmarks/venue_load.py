@@ -322,7 +322,7 @@ def main() -> None:
     """Run the plan on standard input; its outcome goes to standard output."""
     plan = json.load(sys.stdin)
     phase = PHASES[plan.pop("phase")]
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         print(json.dumps(runner.run(_run(phase, plan))))
 
 
@@ -330,7 +330,8 @@ async def _run(phase: Callable[..., Awaitable[Outcome]], plan: dict[str, Any]) -
     return await phase(**plan)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes event loops: uvloop where it is installed."""
     try:
         import uvloop
     except ImportError:
