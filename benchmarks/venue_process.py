@@ -43,7 +43,7 @@ class VenueProcess:
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = _free_port()
-        self._environment = environment or {}
+        self._environment = dict(environment or {})
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -122,7 +122,7 @@ class VenueProcess:
 
 @contextmanager
 def venue_process(environment: Mapping[str, str] | None = None) -> Iterator[VenueProcess]:
-    """A venue with these settings beside the usual ones, not yet started; it is stopped and its folder removed at the end."""
+    """A venue with these settings beside the usual ones, not yet started; its folder goes at the end."""
     with tempfile.TemporaryDirectory(prefix="crossbook-bench-") as folder:
         venue = VenueProcess(Path(folder), environment)
         try:

@@ -266,9 +266,9 @@ def test_a_page_shows_each_counter_offer_once_and_what_waits_for_a_confirm(datab
         assert await page(alice) == ([(low, cheap, 200), (high, dear, 700), (own_sell, bid, 100)], [])
         assert len((await pages.user_page(alice, terms, 1)).tips) == 2  # one for each side
         book = await pages.book(world.pair_id, 100, 0)
-        assert [offer.offer_id for offer, _ in book][:2] == [cheap, dear]
-        assert [offer.offer_id for offer, _ in book] == [
-            offer.offer_id for first in range(7) for offer, _ in await pages.book(world.pair_id, 1, first)
+        assert [offer.offer_id for offer in book][:2] == [cheap, dear]
+        assert [offer.offer_id for offer in book] == [
+            offer.offer_id for first in range(7) for offer in await pages.book(world.pair_id, 1, first)
         ]
         assert await pages.notifications(alice) == 1
         await pages.clear_notifications(alice, world.pair_id)
