@@ -6,14 +6,13 @@ Every order comes over HTTP, from wallets that signed in with real keys.
 import asyncio
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from random import Random
 from statistics import median
 from time import perf_counter
 from typing import Any, Final
 
-from benchmarks.venue_load import CONNECTIONS, Connection, LoadError, Outcome, answer_of, connect, loop_factory, request
+from benchmarks.venue_load import CONNECTIONS, Connection, LoadError, Outcome, answer_of, connect, main, request
 from crossbook.security.wallet_keys import WalletKeys
 
 DONE: Final = 200
@@ -143,13 +142,5 @@ def _check(found: object, wanted: object, what: str) -> None:
         raise LoadError(f"{found} {what} instead of {wanted}")
 
 
-def main() -> None:
-    """Run the plan on standard input; its outcome goes to standard output."""
-    plan = json.load(sys.stdin)
-    plan.pop("phase")
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        print(json.dumps(runner.run(swaps(**plan))))
-
-
 if __name__ == "__main__":
-    main()
+    main({"swaps": swaps})

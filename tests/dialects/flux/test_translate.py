@@ -91,7 +91,7 @@ def test_the_seeds_order_in_ticks_and_lots() -> None:
 
 def test_what_is_left_out_has_the_contracts_defaults() -> None:
     order = order_of(changed(time_in_force=None, leverage=None, post_only=False, client_order_id=None))
-    assert (order.time_in_force, order.leverage) == (TimeInForce.GTC, 20)
+    assert (order.time_in_force, order.leverage) == (TimeInForce.GTC, 0)
     assert order.self_trade_prevention is SelfTradePrevention.EXPIRE_TAKER
 
 
@@ -137,7 +137,7 @@ def test_a_refusal_names_the_field_and_the_nearest_value(
 def test_only_perpetual_markets_have_a_name() -> None:
     assert translate.market_named(MARKETS, "BTC-PERP") is BTC_PERP
     assert (translate.market_number(MARKETS, None), translate.market_number(MARKETS, "ETH-PERP")) == (0, 2)
-    for name in ("BTC-USDC", "btc-perp", ""):
+    for name in ("BTC-EUR", "btc-perp", ""):
         with pytest.raises(MarketNotFound):
             translate.market_named(MARKETS, name)
 
