@@ -15,6 +15,7 @@ from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoA
 from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.transfers import CustodyNews
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
 
@@ -42,6 +43,14 @@ class Queries(Protocol):
 
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
+        ...
+
+
+class CustodianControl(Protocol):
+    """The simulated custodian's other side. `crossbook.storage.simulated_custodian` is one."""
+
+    async def tell(self, transfer_id: int, outcome: CustodyNews) -> None:
+        """End a transfer now, in this way. Raises InvalidOrder for one that is not open."""
         ...
 
 
@@ -106,6 +115,7 @@ class Services(StreamServices):
 
     desk: Desk
     funds: Funds
+    custodian: CustodianControl
     margin_terms: MarginTerms
     queries: Queries
     runtime_mode: RuntimeMode
