@@ -86,12 +86,11 @@ def _pass_on(
     swapping: AbstractSet[tuple[int, int]],
 ) -> None:
     """Give counter-offers that are being swapped with an offer to the next one that they fit."""
-    busy = {counter_id for _, counter_id in swapping}
     for index, offer in enumerate(own):
         stay: list[int] = []
         for place in sorted(places[index]):
             counter_id = counters.offer_ids[place]
-            if counter_id not in busy or (offer.offer_id, counter_id) not in swapping:
+            if (offer.offer_id, counter_id) not in swapping:
                 stay.append(place)
                 continue
             price = counters.prices_units[place]
