@@ -74,6 +74,7 @@ from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
@@ -307,6 +308,8 @@ class _Wiring:
             desk=desk,
             funds=funds,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
+            liquidations=LiquidationQueries(ground.database),
+            ranks=Ranks(ground.database, self._clock),
             queries=queries,
             markets=self._markets,
             marks=self._marks,

@@ -38,13 +38,15 @@ DELETE /orders
 PATCH /orders/{orderId}
 POST /orders/batch
 POST /orders/preview
+GET /liquidations
+GET /me/liquidations
 PUT /positions/{marketId}/leverage
 PUT /positions/{marketId}/margin-mode
 POST /positions/{marketId}/margin
 GET /time
 GET /trades/{market}
 """
-PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/health", "/time")
+PUBLIC = ("/auth/", "/liquidations", "/markets", "/prices", "/trades/", "/health", "/time")
 
 
 def services(mode: RuntimeMode) -> Services:

@@ -54,6 +54,7 @@ from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
@@ -289,6 +290,8 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         desk=desk,
         funds=Funds(FundsStore(database), markets, marks, clock),
         margin_terms=MarginTerms(MarginStore(database), markets, marks),
+        liquidations=LiquidationQueries(database),
+        ranks=Ranks(database, clock),
         queries=Queries(database),
         markets=markets,
         marks=marks,
