@@ -293,7 +293,10 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
-        transfers = self._transfers(funds)
+        custodian = self._custodian()
+        transfers = Transfers(
+            TransferStore(ground.database), custodian, funds, self._clock, settings.transfers_open_limit
+        )
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
@@ -307,6 +310,7 @@ class _Wiring:
             tokens=tokens,
             desk=desk,
             funds=funds,
+            custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
             liquidations=LiquidationQueries(ground.database),
             ranks=Ranks(ground.database, self._clock),
@@ -349,11 +353,10 @@ class _Wiring:
             self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
         )
 
-    def _transfers(self, funds: Funds) -> Transfers:
-        database, settings = self._ground.database, self._settings
+    def _custodian(self) -> SimulatedCustodian:
+        settings = self._settings
         outcome = CustodyNews[settings.custodian_outcome.name]
-        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
-        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
+        return SimulatedCustodian(self._ground.database, self._clock, settings.custodian_delay_ms, outcome)
 
     async def _desk(self) -> Desk:
         database = self._ground.database

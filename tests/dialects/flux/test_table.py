@@ -25,6 +25,7 @@ GET /orders
 GET /orders/{orderId}
 GET /fills
 POST /admin/drain
+POST /admin/transfers/{transferId}
 """
 BESIDE_IT = """
 GET /health
@@ -73,7 +74,10 @@ def test_everything_but_public_data_asks_for_a_token() -> None:
 def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMode, scopes: frozenset[str]) -> None:
     rows = table(mode)
     assert rows["POST /deposits"].scopes == scopes
-    assert {route for route, row in rows.items() if row.scopes - scopes} == {"POST /admin/drain"}
+    assert {route for route, row in rows.items() if row.scopes - scopes} == {
+        "POST /admin/drain",
+        "POST /admin/transfers/{transferId}",
+    }
 
 
 def test_cancels_have_a_budget_of_their_own() -> None:

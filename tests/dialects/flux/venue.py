@@ -75,7 +75,8 @@ from tests.server.running import Recorded, setup_for
 
 T = TypeVar("T")
 DEADLINE_S = 60
-CUSTODY_MS = 300
+CUSTODY_MS = 3_600_000
+"""Longer than any test: the custodian ends what it is told to end."""
 """When a wait is given up."""
 SPOT = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
@@ -284,11 +285,13 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def drain() -> None:
         await settled(database, feeds)
 
+    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     services = Services(
         accounts=accounts,
         tokens=tokens,
         desk=desk,
         funds=Funds(FundsStore(database), markets, marks, clock),
+        custodian=custodian,
         margin_terms=MarginTerms(MarginStore(database), markets, marks),
         liquidations=LiquidationQueries(database),
         ranks=Ranks(database, clock),
@@ -310,7 +313,6 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
 
     spot = markets.named("BTC-PYUSD")
     limits = Limits({spot.number: MarketLimits(spot.instrument.price_ticks("65000"), 1_000, 500, 300_000)})
-    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
     work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect, Endpoint
-from crossbook.dialects.flux import schemas
+from crossbook.dialects.flux import custody, schemas
 from crossbook.dialects.flux.account import AccountHandlers
 from crossbook.dialects.flux.auth import SECURITY, BearerAuth
 from crossbook.dialects.flux.errors import ErrorBody, FluxErrors
@@ -67,6 +67,7 @@ def endpoints(services: Services) -> list[AnyEndpoint]:
         *margin_endpoints(MarginHandlers(services, orders), READS),
         *_account(AccountHandlers(services)),
         *_venue(PublicHandlers(services), AccountHandlers(services)),
+        *custody.table(services),
     ]
 
 

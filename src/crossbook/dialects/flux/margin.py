@@ -7,6 +7,7 @@ from typing import Final, cast
 from msgspec import UNSET
 
 from crossbook.application import validation
+from crossbook.application.errors import MarketNotFound
 from crossbook.application.liquidations import LiquidationDetails, LiquidationState, StepDetails
 from crossbook.application.markets import Market, Markets
 from crossbook.application.portfolio import Portfolio
@@ -17,6 +18,7 @@ from crossbook.dialects.flux.auth import user_of
 from crossbook.dialects.flux.orders import OrderHandlers
 from crossbook.dialects.flux.paging import link, page_of
 from crossbook.dialects.flux.services import Services
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.money import Scale
 from crossbook.domain.risk import MarginMode
 
@@ -69,8 +71,8 @@ class MarginHandlers:
     async def preview(self, call: Call[schemas.SubmitOrder, None]) -> Reply:
         """What an order would hold, cost and do to the liquidation price; nothing is entered."""
         services, user = self._services, user_of(call)
+        market = self._perpetual(call.body.market_id)
         order = await self._orders.translated(call.body, user)
-        market = services.markets.numbered(order.market_id)
         order = replace(order, client_order_id=None)
         validation.check(order, market.instrument, services.clock.now_ms())
         holdings = await services.queries.holdings(user.account_id)
@@ -78,7 +80,14 @@ class MarginHandlers:
         return Reply(200, translate.preview_view(found, market))
 
     def _market(self, call: AnyCall) -> Market:
-        return translate.market_named(self._services.markets, call.path["marketId"])
+        return self._perpetual(call.path["marketId"])
+
+    def _perpetual(self, symbol: str) -> Market:
+        """The perpetual of this name: nothing else has margin. Raises MarketNotFound."""
+        market = translate.market_named(self._services.markets, symbol)
+        if market.instrument.kind is not InstrumentKind.PERPETUAL:
+            raise MarketNotFound(symbol)
+        return market
 
     async def _position(self, call: AnyCall, market: Market) -> Reply:
         user = user_of(call)

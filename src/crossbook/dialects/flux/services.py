@@ -16,6 +16,7 @@ from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoA
 from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.transfers import CustodyNews
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
 
@@ -59,6 +60,14 @@ class Ranks(Protocol):
 
     async def of_market(self, market_id: int) -> Mapping[int, int]:
         """The rank, 1 to 5, of every position of a market, by account."""
+        ...
+
+
+class CustodianControl(Protocol):
+    """The simulated custodian's other side. `crossbook.storage.simulated_custodian` is one."""
+
+    async def tell(self, transfer_id: int, outcome: CustodyNews) -> None:
+        """End a transfer now, in this way. Raises InvalidOrder for one that is not open."""
         ...
 
 
@@ -123,6 +132,7 @@ class Services(StreamServices):
 
     desk: Desk
     funds: Funds
+    custodian: CustodianControl
     margin_terms: MarginTerms
     liquidations: Liquidations
     ranks: Ranks

@@ -78,10 +78,17 @@ def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> New
         post_only=body.post_only,
         reduce_only=body.reduce_only,
         self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
-        leverage=0 if body.leverage is None else instrument.check_leverage(body.leverage),
+        leverage=_leverage(body.leverage, instrument),
         expire_time_ms=_expiry_ms(body),
         client_order_id=body.client_order_id,
     )
+
+
+def _leverage(asked: int | None, instrument: Instrument) -> int:
+    """What is asked for; without it a perpetual has what the account chose, which is 0 here, and spot has none."""
+    if asked is not None:
+        return instrument.check_leverage(asked)
+    return 0 if instrument.kind is InstrumentKind.PERPETUAL else 1
 
 
 def amendment(body: schemas.AmendOrder, order: OrderDetails, instrument: Instrument) -> AmendRequest:
