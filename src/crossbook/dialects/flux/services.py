@@ -6,11 +6,13 @@ from typing import Protocol
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
+from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
 from crossbook.application.liquidations import LiquidationDetails
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
 from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoAccountFeed, NoFunding
 from crossbook.dialects.market_ports import Clock
@@ -137,6 +139,8 @@ class Services(StreamServices):
     liquidations: Liquidations
     ranks: Ranks
     queries: Queries
+    funding_reads: FundingReads
+    operations: Operations
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]
     login_brake: LoginBrake = field(default_factory=NoBrake)

@@ -207,6 +207,7 @@ def fill_view(fill: FillDetails, market: Market, user_id: str) -> schemas.Fill:
         fee=money.format(fill.fee_units),
         realized_pnl=money.format(fill.realised_pnl_units),
         created_at=fill.created_at_ms,
+        adl=fill.order_id == 0,
     )
 
 
@@ -360,13 +361,17 @@ def trade_view(trade: PublicTrade, market: Market) -> schemas.Trade:
 
 
 def price_view(
-    market: Market, mark_ticks: int | None, last_ticks: int | None, last_trade: PublicTrade | None
+    market: Market,
+    mark_ticks: int | None,
+    index_ticks: int | None,
+    last_ticks: int | None,
+    last_trade: PublicTrade | None,
 ) -> schemas.Price:
-    """What a market is worth. There is no index price yet; the time is that of the last trade."""
+    """What a market is worth; the time is that of the last trade."""
     return schemas.Price(
         market_id=market.symbol,
         mark_price=_price_text(market.instrument, mark_ticks),
-        index_price=None,
+        index_price=_price_text(market.instrument, index_ticks),
         last_price=_price_text(market.instrument, last_ticks),
         updated_at=None if last_trade is None else last_trade.time_ms,
     )
