@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -31,11 +31,11 @@ from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
 from crossbook.application.requests import SystemRequest
-from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.bots.walk import WalkSource
-from crossbook.demo import DEMO_FILE, DemoUsers, create_markets
+from crossbook.demo import DEMO_FILE, DemoUsers, both, create_markets
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_swaps import BoardUseCases, SwapDemo
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
@@ -87,14 +87,17 @@ from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
+from crossbook.storage.wallets import WalletStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
-from crossbook.swap_board import Operators, build_board
+from crossbook.swap_board import Herald, Operators, build_board, sockets_of
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.wallet_sim.chain import Asset as NativeAsset
 from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
@@ -372,6 +375,7 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
+        herald = Herald()
         self._board = await build_board(
             settings,
             ground.database,
@@ -379,24 +383,54 @@ class _Wiring:
             secret=signing_secret(settings),
             holder=self._holder,
             operators=Operators(tokens, accounts),
-            publisher=NoPublisher(),
+            publisher=herald,
             unavailable=UNAVAILABLE,
         )
-        self._parts.watches.update(self._board.work)
-        self._parts.app = self._application(services, transfers)  # 1 and 2
-        if settings.demo:
-            kit = TruexKit(self._clients, self._keys, funds, queries)
-            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
-            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
+        sockets = self._parts.socket_io = sockets_of(settings, self._board.services, self._clock)
+        herald.attach(sockets)
+        self._parts.watches.update(self._board.work, **{"sockets of swaps": sockets.run})
+        demo = self._swap_demo() if settings.demo else None
+        routes = demo.routes if demo is not None else []
+        self._parts.app = self._application(services, transfers, routes)  # 1 and 2
+        if demo is not None:
+            await demo.set_up(base_url)
+            kit = both(TruexKit(self._clients, self._keys, funds, queries), demo.equip)
+            also = {"lethean": demo.entry()}
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url, also)
+            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock), demo)
 
-    async def _hire_bots(self, agency: BotAgency) -> None:
+    def _swap_demo(self) -> SwapDemo:
+        """The demo of the board of swaps, and a watch that puts its file away at the end."""
+        settings, services, database = self._settings, self._board.services, self._ground.database
+        use_cases = BoardUseCases(services.swaps, SwapPages(database), services.registry, WalletStore(database))
+        native = NativeAsset(
+            settings.lethean_native_asset_id,
+            settings.lethean_native_code,
+            settings.lethean_native_name,
+            settings.lethean_native_decimals,
+        )
+        demo = SwapDemo(settings.data_dir, use_cases, self._clock, native)
+
+        async def keep(stop: asyncio.Event) -> None:
+            await stop.wait()
+            demo.close()
+
+        self._parts.watches["wallet-sim"] = keep
+        return demo
+
+    async def _hire_bots(self, agency: BotAgency, swaps: SwapDemo) -> None:
         settings = self._settings
         if not settings.bots:
-            self._parts.when_ready = agency.clear_out
+
+            async def clear_out() -> None:
+                await agency.clear_out()
+                await swaps.clear_out()
+
+            self._parts.when_ready = clear_out
             return
-        self._parts.pits = await agency.hire(
-            self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
-        )
+        interval_ms = settings.bot_interval_ms
+        markets = await agency.hire(self._markets, self._ground.database, settings.seed, interval_ms)
+        self._parts.pits = [*markets, await swaps.hire(settings.seed, interval_ms)]
         walks = agency.walks
         for worker in self._parts.pricing:
             if (walk := walks.get(worker.market_id)) is not None:
@@ -471,7 +505,7 @@ class _Wiring:
         self._parts.watches |= {"marks": marks, "lag": lag}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers, demo: Sequence[BaseRoute]) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -502,7 +536,7 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
             origins=settings.web_origins,
-            routes=self._sockets(services),
+            routes=[*self._sockets(services), *demo],
         )
         return build_app(dialects, setup)
 
@@ -533,7 +567,7 @@ class _Wiring:
             versions=_truex_versions(settings),
         )
 
-    def _sockets(self, services: Services) -> list[WebSocketRoute]:
+    def _sockets(self, services: Services) -> list[BaseRoute]:
         """The WebSockets of the dialects."""
         settings = self._settings
         limits = SocketLimits(
@@ -545,7 +579,11 @@ class _Wiring:
         room = self._parts.sockets = SocketRoom(
             limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
         )
-        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
+        assert self._parts.socket_io is not None
+        return [
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(services))),
+            Mount("/socket.io", self._parts.socket_io.app),
+        ]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""
