@@ -81,6 +81,7 @@ from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, Stor
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.operations import OperationsRecord
@@ -361,6 +362,8 @@ class _Wiring:
             funds=funds,
             custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
+            liquidations=LiquidationQueries(ground.database),
+            ranks=Ranks(ground.database, self._clock),
             queries=queries,
             markets=self._markets,
             marks=self._marks,

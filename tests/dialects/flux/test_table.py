@@ -43,6 +43,8 @@ DELETE /orders
 PATCH /orders/{orderId}
 POST /orders/batch
 POST /orders/preview
+GET /liquidations
+GET /me/liquidations
 PUT /positions/{marketId}/leverage
 PUT /positions/{marketId}/margin-mode
 POST /positions/{marketId}/margin
@@ -55,7 +57,7 @@ POST /admin/markets/{marketId}/state
 POST /admin/markets/{marketId}/settlement
 GET /admin/log
 """
-PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
+PUBLIC = ("/auth/", "/liquidations", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
 
 
 def services(mode: RuntimeMode) -> Services:

@@ -58,6 +58,7 @@ from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.market_limits import LimitStore
 from crossbook.storage.operations import OperationsRecord
@@ -318,6 +319,8 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         funds=Funds(FundsStore(database), markets, marks, clock),
         custodian=custodian,
         margin_terms=MarginTerms(MarginStore(database), markets, marks),
+        liquidations=LiquidationQueries(database),
+        ranks=Ranks(database, clock),
         queries=Queries(database),
         markets=markets,
         marks=marks,

@@ -1,6 +1,6 @@
 """What Flux's handlers need of the venue. Whoever builds the application fills it in, nobody else chooses."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
+from crossbook.application.liquidations import LiquidationDetails
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import LimitStore
 from crossbook.application.markets import Markets
@@ -48,6 +49,22 @@ class Queries(Protocol):
 
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
+        ...
+
+
+class Liquidations(Protocol):
+    """Liquidations as stored. `crossbook.storage.liquidation_queries` has one."""
+
+    async def liquidations(self, page: Page, account_id: int = 0) -> list[LiquidationDetails]:
+        """A page of them, newest first: of one account, or of all (0)."""
+        ...
+
+
+class Ranks(Protocol):
+    """Places in the queue of auto-deleveraging. `crossbook.storage.liquidation_queries` has them."""
+
+    async def of_market(self, market_id: int) -> Mapping[int, int]:
+        """The rank, 1 to 5, of every position of a market, by account."""
         ...
 
 
@@ -125,6 +142,8 @@ class Services(StreamServices):
     funds: Funds
     custodian: CustodianControl
     margin_terms: MarginTerms
+    liquidations: Liquidations
+    ranks: Ranks
     queries: Queries
     funding_reads: FundingReads
     operations: Operations
