@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -22,16 +22,20 @@ from crossbook.application.api_keys import ApiKeys
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
+from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
+from crossbook.application.pricing import PricingRules
 from crossbook.application.requests import SystemRequest
-from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
-from crossbook.demo import DEMO_FILE, USERS, DemoUsers, create_markets, demo_markets
+from crossbook.bots.walk import WalkSource
+from crossbook.demo import DEMO_FILE, USERS, DemoUsers, both, create_markets
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_swaps import BoardUseCases, SwapDemo
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
@@ -46,6 +50,8 @@ from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
+from crossbook.domain.index import IndexRules
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
@@ -74,20 +80,26 @@ from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
+from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
+from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
+from crossbook.storage.wallets import WalletStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
-from crossbook.swap_board import Operators, build_board
+from crossbook.swap_board import Herald, Operators, build_board, sockets_of
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.wallet_sim.chain import Asset as NativeAsset
 from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
@@ -97,6 +109,8 @@ from crossbook.workers.market_data import MarketData, MarketDataUnavailable, Mar
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
+from crossbook.workers.price_guard import PriceGuard
+from crossbook.workers.pricing import PricingSettings, PricingWorker
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
@@ -110,7 +124,8 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
-STATES_EVERY_MS: Final = 250
+LIMITS_EVERY_MS: Final = 500
+FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
 SECRET_BYTES: Final = 48
@@ -234,7 +249,10 @@ class _Wiring:
             self._parts.account_feed = AccountFeed(
                 Queries(self._ground.database), self._clock, metrics=self._worker_metrics
             )
+        if self._roles & {Role.API, Role.MARKET_DATA, Role.PRICING}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
+        if Role.PRICING in self._roles:
+            self._parts.pricing = self._pricing()
         if Role.API in self._roles:
             await self._build_door(base_url)  # 1 to 5, and 9
         elif Role.MARKET_DATA in self._roles:
@@ -290,7 +308,36 @@ class _Wiring:
             self._clock,
             tap=self._parts.account_feed,
             metrics=self._worker_metrics,
+            on_state=self._markets.set_status,
         )
+
+    def _pricing(self) -> list[PricingWorker]:
+        """Who states the prices of each perpetual."""
+        ground, settings = self._ground, self._settings
+        index = IndexRules(settings.index_max_age_ms, settings.index_outlier_bp, settings.index_min_sources)
+        terms = PricingSettings(
+            settings.prices_interval_ms, settings.lease_ms, PricingRules(index, settings.mark_band_bp)
+        )
+        feeds = {feed.market.market_id: feed for feed in self._parts.feeds}
+        return [
+            PricingWorker(
+                market,
+                ground.database,
+                feeds[market.number],
+                self._clock,
+                self._holder,
+                self._logged,
+                metrics=self._worker_metrics,
+                settings=terms,
+            )
+            for market in self._markets
+            if market.instrument.kind is InstrumentKind.PERPETUAL
+        ]
+
+    def _logged(self, market_id: int) -> None:
+        """Somebody beside the desk put commands into a market's log."""
+        self._fresh[market_id].forget()
+        self._wakes[market_id].set()
 
     async def _build_door(self, base_url: str) -> None:
         ground, settings = self._ground, self._settings
@@ -301,25 +348,40 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
-        transfers = self._transfers(funds)
+        custodian = self._custodian()
+        transfers = Transfers(
+            TransferStore(ground.database), custodian, funds, self._clock, settings.transfers_open_limit
+        )
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._keys = ApiKeys(KeyStore(ground.database), sealer_of(settings), self._clock)
         self._clients = Clients(ClientStore(ground.database), self._clock)
         self._limits = await _stored_limits(ground.database)
-        self._watch()
+        self._watch_feeds()
+        self._watch_limits()
         limiter = limiter_of(settings, self._clock)
+        reads = FundingQueries(ground.database)
+        board = self._funding_board(reads)
         services = Services(
             accounts=accounts,
             tokens=tokens,
+            keys=self._keys,
+            clients=self._clients,
+            limits=stored_limits.LimitStore(ground.database),
             desk=desk,
             funds=funds,
+            custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
+            liquidations=LiquidationQueries(ground.database),
+            ranks=Ranks(ground.database, self._clock),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
             market_data=MarketData(self._parts.feeds),
+            funding_reads=reads,
+            funding=board,
+            operations=Operations(OperationsRecord(ground.database), self._markets, self._clock, self._logged),
             clock=self._clock,
             runtime_mode=settings.runtime_mode,
             drain=self._drain,
@@ -329,6 +391,7 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
+        herald = Herald()
         self._board = await build_board(
             settings,
             ground.database,
@@ -336,22 +399,28 @@ class _Wiring:
             secret=signing_secret(settings),
             holder=self._holder,
             operators=Operators(tokens, accounts),
-            publisher=NoPublisher(),
+            publisher=herald,
             unavailable=UNAVAILABLE,
         )
-        self._parts.watches.update(self._board.work)
-        self._parts.app = self._application(services, transfers)  # 1 and 2
-        if settings.demo:
-            kit = TruexKit(self._clients, self._keys, funds, queries)
-            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
-            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
+        sockets = self._parts.socket_io = sockets_of(settings, self._board.services, self._clock)
+        herald.attach(sockets)
+        self._parts.watches.update(self._board.work, **{"sockets of swaps": sockets.run})
+        demo = self._swap_demo() if settings.demo else None
+        routes = demo.routes if demo is not None else []
+        self._parts.app = self._application(services, transfers, routes)  # 1 and 2
+        if demo is not None:
+            await demo.set_up(base_url)
+            kit = both(TruexKit(self._clients, self._keys, funds, queries), demo.equip)
+            also = {"lethean": demo.entry()}
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url, also)
+            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock), demo)
 
     def _build_window(self) -> None:
         """What a process serves that takes no orders: Flux's public data, and its WebSocket."""
         database, settings = self._ground.database, self._settings
         passwords = self._parts.passwords = Passwords(threads=settings.password_threads)
         tokens = Tokens(self._clock, signing_secret(settings), settings.jwt_expiry_s)
-        self._watch()
+        self._watch_feeds()
         streams = StreamServices(
             accounts=Accounts(UserStore(database), passwords, tokens, self._clock),
             tokens=tokens,
@@ -367,20 +436,60 @@ class _Wiring:
         setup = self._setup(limiter_of(settings, self._clock), self._checks(), routes)
         self._parts.app = build_app([flux_reading_dialect(streams, __version__)], setup)
 
-    async def _hire_bots(self, agency: BotAgency) -> None:
+    def _swap_demo(self) -> SwapDemo:
+        """The demo of the board of swaps, and a watch that puts its file away at the end."""
+        settings, services, database = self._settings, self._board.services, self._ground.database
+        use_cases = BoardUseCases(services.swaps, SwapPages(database), services.registry, WalletStore(database))
+        native = NativeAsset(
+            settings.lethean_native_asset_id,
+            settings.lethean_native_code,
+            settings.lethean_native_name,
+            settings.lethean_native_decimals,
+        )
+        demo = SwapDemo(settings.data_dir, use_cases, self._clock, native)
+
+        async def keep(stop: asyncio.Event) -> None:
+            await stop.wait()
+            demo.close()
+
+        self._parts.watches["wallet-sim"] = keep
+        return demo
+
+    async def _hire_bots(self, agency: BotAgency, swaps: SwapDemo) -> None:
         settings = self._settings
         if not settings.bots:
-            self._parts.when_ready = agency.clear_out
-            return
-        self._parts.pits = await agency.hire(
-            self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
-        )
 
-    def _transfers(self, funds: Funds) -> Transfers:
-        database, settings = self._ground.database, self._settings
+            async def clear_out() -> None:
+                await agency.clear_out()
+                await swaps.clear_out()
+
+            self._parts.when_ready = clear_out
+            return
+        interval_ms = settings.bot_interval_ms
+        markets = await agency.hire(self._markets, self._ground.database, settings.seed, interval_ms)
+        self._parts.pits = [*markets, await swaps.hire(settings.seed, interval_ms)]
+        walks = agency.walks
+        for worker in self._parts.pricing:
+            if (walk := walks.get(worker.market_id)) is not None:
+                worker.sources.append(WalkSource(walk))
+
+    def _funding_board(self, reads: FundingQueries) -> FundingBoard:
+        """The funding of every perpetual, at hand for who follows it."""
+        board = FundingBoard(reads, self._clock)
+
+        async def refresh(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    await board.refresh(self._markets)
+                await pause(self._clock, stop, FUNDING_EVERY_MS)
+
+        self._parts.watches["funding"] = refresh
+        return board
+
+    def _custodian(self) -> SimulatedCustodian:
+        settings = self._settings
         outcome = CustodyNews[settings.custodian_outcome.name]
-        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
-        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
+        return SimulatedCustodian(self._ground.database, self._clock, settings.custodian_delay_ms, outcome)
 
     async def _desk(self) -> Desk:
         database = self._ground.database
@@ -409,21 +518,19 @@ class _Wiring:
         limits = self._settings.commit_batch_limit, self._settings.commit_queue_limit
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
-    def _watch(self) -> None:
-        """Tasks beside the way: marks from last trades, and the lag for the metrics."""
-        database = self._ground.database
-        walked = (
-            {market.instrument.symbol for market in demo_markets()}
-            if self._settings.bots and self._settings.demo
-            else set[str]()
-        )
-        feeds = [feed for feed in self._parts.feeds if feed.market.symbol not in walked]
+    def _watch_feeds(self) -> None:
+        """Tasks beside the way: marks from the logs, and the lag for the metrics."""
+        database, feeds = self._ground.database, self._parts.feeds
+        pricing = {worker.market_id: worker for worker in self._parts.pricing}
 
         async def marks(stop: asyncio.Event) -> None:
             while not stop.is_set():
                 for feed in feeds:
-                    if feed.health.condition is Condition.RUNNING and feed.last_price_ticks:
-                        self._marks.set(feed.market.market_id, feed.last_price_ticks)
+                    if feed.health.condition is Condition.RUNNING:
+                        number = feed.market.market_id
+                        mark_ticks = _mark_of(feed, pricing.get(number))
+                        if mark_ticks:
+                            self._marks.set(number, mark_ticks)
                 await pause(self._clock, stop, MARKS_EVERY_MS)
 
         async def lag(stop: asyncio.Event) -> None:
@@ -432,21 +539,27 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        async def states(stop: asyncio.Event) -> None:
-            """Settlement says in the database which state a market is in; the desk looks at the markets here."""
+        self._parts.watches |= {"marks": marks, "lag": lag}
+
+    def _watch_limits(self) -> None:
+        """Tasks beside the way: the limits of prices, and what happens at them."""
+        database, feeds = self._ground.database, self._parts.feeds
+
+        async def limits(stop: asyncio.Event) -> None:
             while not stop.is_set():
                 with suppress(StorageError):
                     async with database.each_alone() as transaction:
-                        found = await stored_limits.statuses(transaction)
-                    for market in self._markets:
-                        if found.get(market.number, market.instrument.status) is not market.instrument.status:
-                            self._markets.set_status(market.number, found[market.number])
-                await pause(self._clock, stop, STATES_EVERY_MS)
+                        for row in await stored_limits.load(transaction):
+                            self._limits.put(row.market_id, row.limits)
+                await pause(self._clock, stop, LIMITS_EVERY_MS)
 
-        self._parts.watches = {"marks": marks, "lag": lag, "states": states}
+        assert self._parts.desk is not None
+        by_market = {feed.market.market_id: feed for feed in feeds}
+        guard = PriceGuard(database, by_market, _system_door(self._parts.desk), self._clock)
+        self._parts.watches |= {"limits": limits, "price guard": guard.run}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers, demo: Sequence[BaseRoute]) -> ASGIApp:
         settings, checks = self._settings, self._checks()
         truex = self._truex(services, transfers, checks)
         dialects = [
@@ -460,7 +573,8 @@ class _Wiring:
         dialects.append(
             replace(lethean_dialect(self._board.services, __version__), depth_limit=settings.json_depth_limit)
         )
-        return build_app(dialects, self._setup(services.limiter, checks, self._sockets(services, truex)))
+        routes = [*demo, *self._sockets(services, truex)]
+        return build_app(dialects, self._setup(services.limiter, checks, routes))
 
     def _checks(self) -> dict[str, Check]:
         """What `/ready` looks at."""
@@ -508,6 +622,7 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            balances=Queries(database),
             client_orders=ClientOrders(database),
             activity=ActivityReader(database),
             transfers=transfers,
@@ -519,16 +634,18 @@ class _Wiring:
             account_feed=flux.account_feed,
         )
 
-    def _sockets(self, flux: Services, truex: TruexServices) -> list[WebSocketRoute]:
+    def _sockets(self, flux: Services, truex: TruexServices) -> list[BaseRoute]:
         """The WebSockets of the dialects. TrueX's clients dial any path, so it takes those that no other wants."""
+        assert self._parts.socket_io is not None
         room, most = self._room(), self._settings.socket_subscriptions
         return [
             WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
+            Mount("/socket.io", self._parts.socket_io.app),
             WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, most))),
         ]
 
     def _room(self) -> SocketRoom:
-        """The one room of all WebSockets."""
+        """The one room of the WebSockets."""
         settings = self._settings
         limits = SocketLimits(
             connections=settings.sockets_limit,
@@ -536,9 +653,8 @@ class _Wiring:
             waiting_messages=settings.socket_queue_limit,
             messages_per_s=settings.socket_messages_per_s,
         )
-        room = self._parts.sockets = SocketRoom(
-            limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
-        )
+        room = SocketRoom(limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics)
+        self._parts.sockets = room
         return room
 
     async def _drain(self) -> None:
@@ -640,6 +756,16 @@ def _system_door(desk: Desk) -> Callable[[int, Sequence[SingleCommand]], Awaitab
         await desk.system(SystemRequest(market_id, makers))
 
     return submit
+
+
+def _mark_of(feed: MarketFeed, pricing: PricingWorker | None) -> int:
+    """The mark of a market, 0 for none: from its log; of a market for which nobody states prices, the last trade.
+
+    Where pricing runs in another process, a log that has stated a mark goes on to do so.
+    """
+    if pricing is not None and not pricing.governs:
+        return feed.last_price_ticks or 0
+    return feed.mark_price_ticks or (feed.last_price_ticks or 0 if pricing is None else 0)
 
 
 def _placed(command: SingleCommand, sequence: int, now_ms: int) -> SingleCommand:

@@ -24,7 +24,8 @@ def text_of(browser: Chrome, selector: str) -> str:
 
 def complaints(browser: Chrome) -> list[str]:
     """What the browser's console says of faults."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    entries: list[dict[str, str]] = browser.get_log("browser")  # type: ignore[no-untyped-call] # selenium's own
+    return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
 
 def test_the_front_page_shows_the_venue_as_it_trades(browser: Chrome, venue_url: str) -> None:

@@ -25,8 +25,13 @@ GET /orders
 GET /orders/{orderId}
 GET /fills
 POST /admin/drain
+POST /admin/transfers/{transferId}
 """
 BESIDE_IT = """
+POST /admin/keys
+GET /admin/keys
+DELETE /admin/keys/{keyId}
+PUT /admin/markets/{marketId}/limits
 GET /health
 GET /me
 GET /markets/{marketId}/orderbook
@@ -38,13 +43,21 @@ DELETE /orders
 PATCH /orders/{orderId}
 POST /orders/batch
 POST /orders/preview
+GET /liquidations
+GET /me/liquidations
 PUT /positions/{marketId}/leverage
 PUT /positions/{marketId}/margin-mode
 POST /positions/{marketId}/margin
 GET /time
 GET /trades/{market}
+GET /funding/{marketId}
+GET /funding-payments
+POST /admin/prices
+POST /admin/markets/{marketId}/state
+POST /admin/markets/{marketId}/settlement
+GET /admin/log
 """
-PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/health", "/time")
+PUBLIC = ("/auth/", "/liquidations", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
 
 
 def services(mode: RuntimeMode) -> Services:
@@ -71,12 +84,25 @@ def test_everything_but_public_data_asks_for_a_token() -> None:
 def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMode, scopes: frozenset[str]) -> None:
     rows = table(mode)
     assert rows["POST /deposits"].scopes == scopes
-    assert {route for route, row in rows.items() if row.scopes - scopes} == {"POST /admin/drain"}
+    guarded = {route: row.scopes for route, row in rows.items() if row.scopes - scopes}
+    assert guarded == {
+        "POST /admin/drain": {"admin"},
+        "POST /admin/prices": {"prices"},
+        "POST /admin/markets/{marketId}/state": {"admin"},
+        "POST /admin/markets/{marketId}/settlement": {"admin"},
+        "GET /admin/log": {"admin"},
+        "POST /admin/transfers/{transferId}": {"admin"},
+        "POST /admin/keys": {"admin"},
+        "GET /admin/keys": {"admin"},
+        "DELETE /admin/keys/{keyId}": {"admin"},
+        "PUT /admin/markets/{marketId}/limits": {"admin"},
+    }
 
 
 def test_cancels_have_a_budget_of_their_own() -> None:
     rows = table()
-    assert {row.rate_class for row in rows.values() if row.method == "DELETE"} == {"cancels"}
+    cancels = [row for row in rows.values() if row.method == "DELETE" and row.path.startswith("/orders")]
+    assert {row.rate_class for row in cancels} == {"cancels"}
     assert {route for route, row in rows.items() if row.rate_class == "orders"} == {
         "POST /orders",
         "POST /orders/batch",
