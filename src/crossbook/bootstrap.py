@@ -64,7 +64,7 @@ from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
 from crossbook.storage.funds import FundsStore
-from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.lag import MarketLag, lags, last_order_id, take_id_node
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
@@ -73,7 +73,7 @@ from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
-from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
+from crossbook.system import Clock, Ids, SystemClock, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.fresh import FreshCommands
@@ -323,8 +323,8 @@ class _Wiring:
 
     async def _desk(self) -> Desk:
         database = self._ground.database
-        async with database.transaction(read_only=True) as transaction:
-            ids = Ids(self._clock, random_node(), await last_order_id(transaction))
+        async with database.transaction() as transaction:
+            ids = Ids(self._clock, await take_id_node(transaction), await last_order_id(transaction))
         relayed_here = Role.RELAY in self._roles
 
         def logged(commands: Sequence[LoggedCommand]) -> None:

@@ -156,10 +156,21 @@ class Reserves:
         """Hold units of a balance (3.13). Raises InsufficientFunds."""
         key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
         balance = self._books.balances.get(key, Balance())
-        if units > balance.free_units:
-            raise InsufficientFunds(asset.name, units, balance.free_units)
+        available = min(balance.free_units, self._free_of_margin(*key, balance))
+        if units > available:
+            raise InsufficientFunds(asset.name, units, available)
         self._books.balances[key] = replace(balance, held_units=balance.held_units + units)
         self._books.touched_balances.add(key)
+
+    def _free_of_margin(self, account_id: int, asset_id: int, balance: Balance) -> int:
+        """What of a balance no perpetual needs: margin and fee reserves stay, and so does unrealised loss."""
+        tied_up = unrealised = 0
+        for market, row in self._rows(account_id, asset_id):
+            mark = self._marks.mark_ticks(market.number)
+            tied_up += initial_margin_units(market.instrument, row.margin, mark or 1) + row.margin.fee_reserve_units
+            if row.margin.position_lots and mark is not None:
+                unrealised += market.instrument.notional_units(mark, row.margin.position_lots) - row.cost_units
+        return balance.free_units + min(0, unrealised) - tied_up
 
 
 def _has_risk(row: MarginRow) -> bool:

@@ -175,11 +175,12 @@ def _funds(account: AccountHandlers, in_production: bool) -> list[AnyEndpoint]:
             {201: schemas.Balance, **_BAD},
             Auth.REQUIRED,
             scopes=FUNDS if in_production else frozenset(),
-            request=schemas.Transfer,
+            request=schemas.Deposit,
             rate_class=READS,
             tag=_FUNDS,
-            description="A faucet in the embedded venue. In production it needs the scope funds.",
-            example=schemas.Transfer(asset="USDC", amount="10000"),
+            description="A faucet in the embedded venue. In production it needs the scope funds. With that scope,"
+            " userId names who receives the deposit; the reply is the receiver's balance.",
+            example=schemas.Deposit(asset="USDC", amount="10000"),
         ),
         Endpoint(
             "POST",
