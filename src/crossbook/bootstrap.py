@@ -26,6 +26,7 @@ from crossbook.application.funds import Funds
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
+from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
@@ -34,6 +35,7 @@ from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
 from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.socket import FluxSocket
+from crossbook.dialects.lethean.endpoints import lethean_dialect
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
@@ -56,8 +58,10 @@ from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
@@ -73,9 +77,11 @@ from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
+from crossbook.swap_board import Operators, build_board
 from crossbook.system import Clock, Ids, SystemClock, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
@@ -280,6 +286,7 @@ class _Wiring:
         queries = Queries(ground.database)  # 9
         transfers = self._transfers(funds)
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
+        self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
         self._watch()
         limiter = limiter_of(settings, self._clock)
@@ -301,7 +308,18 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
-        self._parts.app = self._application(services)  # 1 and 2
+        self._board = await build_board(
+            settings,
+            ground.database,
+            self._clock,
+            secret=signing_secret(settings),
+            holder=self._holder,
+            operators=Operators(tokens, accounts),
+            publisher=NoPublisher(),
+            unavailable=UNAVAILABLE,
+        )
+        self._parts.watches.update(self._board.work)
+        self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
             await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
@@ -369,7 +387,7 @@ class _Wiring:
         self._parts.watches = {"marks": marks, "lag": lag}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -383,9 +401,13 @@ class _Wiring:
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, checks), __version__),
+                truex_dialect(self._truex(services, transfers, checks), __version__),
             )
         ]
+        # Its bodies hold proposals, so they have a limit of their own.
+        dialects.append(
+            replace(lethean_dialect(self._board.services, __version__), depth_limit=settings.json_depth_limit)
+        )
         access, parts.flush_logs = _access_log(settings, self._clock)
         setup = Setup(
             new_id=partial(secret_token, 16),
@@ -400,7 +422,7 @@ class _Wiring:
         )
         return build_app(dialects, setup)
 
-    def _truex(self, flux: Services, checks: Mapping[str, Check]) -> TruexServices:
+    def _truex(self, flux: Services, transfers: Transfers, checks: Mapping[str, Check]) -> TruexServices:
         """The venue as TrueX sees it: the same desk, markets and data."""
         database, settings = self._ground.database, self._settings
 
@@ -415,6 +437,10 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            client_orders=ClientOrders(database),
+            activity=ActivityReader(database),
+            transfers=transfers,
+            transfer_lists=TransferStore(database),
             healthy=healthy,
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,

@@ -10,6 +10,7 @@ venue running on a default. `docs/settings.md` is made from this class: `python 
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ OTHER_NAMES: Final = (FILE_NAME, PREFIX + "INTERPRETED", PREFIX + "PURE")
 """Names with the prefix that are no settings: the file, and two switches of the build."""
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _DATABASE_SCHEMES: Final = ("postgresql", "postgres")
+_CHAINS: Final = frozenset({"lethean", "zano"})
+_ASSET_ID: Final = re.compile(r"[0-9a-f]{64}")
+_CURRENCY_NAME: Final = re.compile(r"[A-Za-z0-9 .-]{1,32}")
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 
 
@@ -236,6 +240,45 @@ class Settings:
     )
     lethean_daemon_timeout_ms: int = setting(
         3_000, "Lethean", "How long to wait for an answer of the chain daemon.", least=50, most=60_000
+    )
+    lethean_chains: tuple[str, ...] = setting(
+        ("lethean", "zano"), "Lethean", "Whose wallets may sign in, by their addresses: lethean, zano."
+    )
+    lethean_login_challenge: bool = setting(
+        False,
+        "Lethean",
+        "Take only logins with a message that the venue gave out (`/api/auth/request-auth`); old bots do not ask.",
+    )
+    lethean_native_asset_id: str = setting(
+        "d6329b5b1f7c0805b5c345f4957554002a2f557845f64d7645dae0e051a6498a",
+        "Lethean",
+        "The chain's own currency, 64 hexadecimal digits.",
+    )
+    lethean_native_code: str = setting("LTHN", "Lethean", "The ticker of the chain's own currency.")
+    lethean_native_name: str = setting("Lethean", "Lethean", "The name of the chain's own currency.")
+    lethean_native_decimals: int = setting(
+        12,
+        "Lethean",
+        "Places after the point of the chain's own currency, where no daemon says it.",
+        least=0,
+        most=18,
+    )
+    lethean_open_orders_limit: int = setting(
+        10, "Lethean", "Active orders for each user, pair and side.", least=1, most=100_000
+    )
+    lethean_tips_limit: int = setting(
+        10_000,
+        "Lethean",
+        "Counter-orders that one page of a user may show for each side; those of the best prices.",
+        least=1,
+        most=100_000,
+    )
+    lethean_swap_timeout_ms: int = setting(
+        600_000,
+        "Lethean",
+        "How long a swap may wait for its confirm; then it is rejected and both orders are free again.",
+        least=1_000,
+        most=86_400_000,
     )
 
     # -- Transfers -----------------------------------------------------------------------------------
@@ -441,6 +484,13 @@ def _problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_proxies(settings.trusted_proxies)
     if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
         yield f"lethean_daemon_url {fault}."
+    if not settings.lethean_chains or set(settings.lethean_chains) - _CHAINS:
+        yield f"lethean_chains must be some of {', '.join(sorted(_CHAINS))}."
+    if not _ASSET_ID.fullmatch(settings.lethean_native_asset_id):
+        yield "lethean_native_asset_id must be 64 hexadecimal digits in lower case."
+    for name, text in (("code", settings.lethean_native_code), ("name", settings.lethean_native_name)):
+        if not _CURRENCY_NAME.fullmatch(text):
+            yield f"lethean_native_{name} must be 1 to 32 letters, digits, spaces, points or dashes."
     yield from _problems_of_origins(settings.web_origins)
     yield from _problems_of_secret(settings)
     yield from _problems_of_sealing_keys(settings.sealing_keys)

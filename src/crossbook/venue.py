@@ -27,6 +27,7 @@ from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
 from crossbook.workers.account_feed import AccountFeed
+from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.health import Condition
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
@@ -87,6 +88,7 @@ class Parts:
     sockets: SocketRoom | None = None
     timers: Timers | None = None
     transfer_driver: TransferDriver | None = None
+    activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
     pits: list[Pit] = field(default_factory=list)
@@ -178,6 +180,8 @@ class Venue:
             self._workers.start("timers", parts.timers.run)
         if parts.transfer_driver is not None:
             self._workers.start("transfers", parts.transfer_driver.run)
+        if parts.activity_cleaner is not None:
+            self._workers.start("activity", parts.activity_cleaner.run)
         if parts.app is not None:
             self._http.start("http", self._serve)
 

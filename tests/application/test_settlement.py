@@ -478,7 +478,8 @@ def test_the_orders_that_events_name() -> None:
         OrderRested(3, 0, 5, ALICE, Side.BUY, 100, 10, 10),
         OrderRested(3, 1, 5, ALICE, Side.BUY, 100, 10, 10),
         CommandRejected(3, 0, CommandKind.SUBMIT, 4, ALICE, Reason.MARKET_PAUSED),
-        CommandRejected(3, 0, CommandKind.CANCEL, 99, ALICE, Reason.ORDER_NOT_FOUND),
+        CommandRejected(3, 0, CommandKind.CANCEL, 9, ALICE, Reason.ORDER_NOT_FOUND),
+        CommandRejected(3, 0, CommandKind.CANCEL_ALL, 99, ALICE, Reason.ORDER_NOT_FOUND),
         PricesUpdated(3, 0, 1, 1),
     ]
-    assert orders_named(events) == [3, 4, 5, 8]
+    assert orders_named(events) == [3, 4, 5, 8, 9]

@@ -12,9 +12,9 @@ A transcript is a text file, one clause of the contract each:
     < {"orderId": "<order>", ...}            the body it must get
 
 In expected values "<name>" stands for a text that is remembered under that name (and must be the same when it
-comes again), "<*>" for any value. Names in angle brackets are replaced in requests. An object must have exactly
-the fields that are expected, in that order; with a last "..." it may have more. Directives of all: mode NAME,
-mark MARKET PRICE, settle, wait MS.
+comes again), "<#name>" for a whole number that is, "<*>" for any value. Names in angle brackets are replaced in
+requests. An object must have exactly the fields that are expected, in that order; with a last "..." it may have more.
+Directives of all: mode NAME, mark MARKET PRICE, settle, wait MS.
 """
 
 import json
@@ -30,6 +30,7 @@ from tests.dialects.flux.venue import FluxVenue
 
 HEADER = re.compile(r"^([A-Za-z][A-Za-z-]*): (.*)$")
 NAME = re.compile(r"<([A-Za-z][A-Za-z0-9]*)>")
+NUMBER = re.compile(r"<#([A-Za-z][A-Za-z0-9]*)>")
 MORE = '"...": true'
 
 
@@ -167,6 +168,9 @@ class TranscriptPlayer:
         elif isinstance(expected, str) and NAME.fullmatch(expected):
             assert isinstance(got, str), f"{where}: {expected} is no text"
             assert self._known.setdefault(expected[1:-1], got) == got, f"{where}: {expected}"
+        elif isinstance(expected, str) and (number := NUMBER.fullmatch(expected)):
+            assert type(got) is int, f"{where}: {expected} is no whole number"
+            assert self._known.setdefault(number[1], str(got)) == str(got), f"{where}: {expected}"
         elif expected != "<*>":
             assert got == expected, f"{where}: expected {expected!r}, got {got!r}"
             assert type(got) is type(expected), where

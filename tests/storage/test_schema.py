@@ -200,6 +200,22 @@ GOOD: dict[str, dict[str, str]] = {
         "created_at_ms": "5",
         "updated_at_ms": "5",
     },
+    "activity": {
+        "activity_id": "7",
+        "account_id": USER,
+        "order_id": "7",
+        "market_id": "1",
+        "kind": "6",
+        "side": "1",
+        "external_id": "'x'",
+        "price_ticks": "100",
+        "quantity_lots": "4",
+        "role": "1",
+        "fee_ppm": "-100",
+        "trade_id": "7",
+        "sequence": "1",
+        "recorded_at_ns": "0",
+    },
     "simulated_custody": {"transfer_id": "7", "news": "2", "due_at_ms": "0"},
     "leases": {
         "market_id": "1",
@@ -257,6 +273,8 @@ SPOT: Change = {
 
 INTERNAL: Change = {"platform": "3", "counterparty_id": OTHER_USER, "status": "3", "journal_id": "1"}
 
+REQUEST: Change = {"kind": "1", "role": "NULL", "fee_ppm": "NULL", "trade_id": "NULL"}
+
 MORE_GOOD: list[tuple[str, Change]] = [
     ("users", {"kind": "2", "email": "NULL", "password_hash": "NULL"}),
     ("markets", SPOT),
@@ -266,6 +284,8 @@ MORE_GOOD: list[tuple[str, Change]] = [
     ("balances", {"account_id": "1", "total_units": "-5", "held_units": "0"}),
     ("balances", {"held_units": "3", "transfer_hold_units": "7"}),
     ("transfers", INTERNAL),
+    ("activity", REQUEST),
+    ("activity", {**REQUEST, "kind": "5", "reason": "330"}),
     ("transfers", {"status": "4", "reason": "'no'", "client_transfer_id": "NULL", "request_hash": "NULL"}),
     ("orders", MARKET_ORDER),
     ("orders", {**BY_AMOUNT, "status": "1", "filled_lots": "0", "filled_notional_units": "0"}),
@@ -491,6 +511,17 @@ WRONG: list[tuple[str, str, Change]] = [
     ("snapshots_sequence_range", "snapshots", {"sequence": "-1"}),
     ("snapshots_data_not_empty", "snapshots", {"data": "''"}),
     ("snapshots_created_at_range", "snapshots", {"created_at_ms": "-1"}),
+    ("activity_activity_id_range", "activity", {"activity_id": "0"}),
+    ("activity_kind_known", "activity", {**REQUEST, "kind": "9"}),
+    ("activity_side_known", "activity", {"side": "3"}),
+    ("activity_terms_range", "activity", {"price_ticks": "-1"}),
+    ("activity_trade_complete", "activity", {"role": "NULL"}),
+    ("activity_trade_complete", "activity", {**REQUEST, "trade_id": "7"}),
+    ("activity_role_known", "activity", {"role": "3"}),
+    ("activity_reason_by_kind", "activity", {"reason": "330"}),
+    ("activity_reason_by_kind", "activity", {**REQUEST, "kind": "7"}),
+    ("activity_sequence_range", "activity", {"sequence": "0"}),
+    ("activity_recorded_at_range", "activity", {"recorded_at_ns": "-1"}),
     ("market_prices_market_id_fkey", "market_prices", {"market_id": "99"}),
     ("market_prices_range", "market_prices", {"mark_price_ticks": "-1"}),
     ("market_prices_range", "market_prices", {"index_price_ticks": "1099511627776"}),
@@ -564,6 +595,7 @@ TWICE: list[tuple[str, str, Change]] = [
     ("fills_pkey", "fills", {}),
     ("snapshots_pkey", "snapshots", {}),
     ("leases_pkey", "leases", {}),
+    ("activity_pkey", "activity", {}),
     ("market_prices_pkey", "market_prices", {}),
     ("fundings_pkey", "fundings", {"rate_ppb": "5", "sequence": "2"}),
     ("funding_payments_pkey", "funding_payments", {"amount_units": "8"}),

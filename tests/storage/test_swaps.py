@@ -9,7 +9,7 @@ import pytest
 
 from crossbook.application.errors import StoreRefused, TooManyOffers
 from crossbook.application.swap_events import SwapEvent, SwapEventKind
-from crossbook.application.swap_views import HistoryFilter, PairStatistics, user_page
+from crossbook.application.swap_views import HistoryFilter, PairStatistics
 from crossbook.application.swaps import CancelFilter, NewOffer
 from crossbook.domain.candles import DAY_MS, Period
 from crossbook.domain.errors import CrossbookError
@@ -254,8 +254,7 @@ def test_a_page_shows_each_counter_offer_once_and_what_waits_for_a_confirm(datab
         swap_id = await world.swaps.apply(carol, cheap, high, "beef")
 
         async def page(user: int) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-            async with pages.reader() as found:
-                made = await user_page(found, terms, user, 100)
+            made = await pages.user_page(user, terms, 100)
             return (
                 [(tip.own_offer_id, tip.entry.offer_id, tip.left_units) for tip in made.tips],
                 [(each.swap_id, each.own.offer_id, each.amount_units) for each in made.to_confirm],
@@ -265,8 +264,7 @@ def test_a_page_shows_each_counter_offer_once_and_what_waits_for_a_confirm(datab
         assert (await page(carol))[0] == [(bid, own_sell, 100), (bid, dear, 400), (bid, bid + 1, 200)]
         await world.swaps.reject(alice, swap_id)
         assert await page(alice) == ([(low, cheap, 200), (high, dear, 700), (own_sell, bid, 100)], [])
-        async with pages.reader() as found:
-            assert len((await user_page(found, terms, alice, 1)).tips) == 2  # one for each side
+        assert len((await pages.user_page(alice, terms, 1)).tips) == 2  # one for each side
         book = await pages.book(world.pair_id, 100, 0)
         assert [offer.offer_id for offer, _ in book][:2] == [cheap, dear]
         assert [offer.offer_id for offer, _ in book] == [
@@ -277,6 +275,8 @@ def test_a_page_shows_each_counter_offer_once_and_what_waits_for_a_confirm(datab
         assert await pages.notifications(alice) == 0
         history = await pages.history(alice, HistoryFilter(side=BUY, active=True), 10, 0)
         assert [offer.offer_id for offer, _ in history] == [high, low]
+        assert await pages.history_count(alice, HistoryFilter(side=BUY, active=True)) == 2
+        assert await pages.history_count(alice, HistoryFilter(until_ms=NOW_MS - 1)) == 0
 
     on_a_board(database_url, scenario)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from crossbook.application import validation
+from crossbook.application.activity import ActivityKind, Step
 from crossbook.application.books import (
     AdmittedAmendment,
     AdmittedOrder,
@@ -75,7 +76,9 @@ class Admission:
             self._now_ms,
             fingerprint,
             order.external_id,
+            order.keeps_activity,
         )
+        self._note(known, ActivityKind.REQUEST_NEW, index, order.quantity_lots, order.price_ticks)
         self._books.by_id[order_id] = known
         if order.client_order_id is not None:
             self._books.by_client_id[order.account_id, order.client_order_id] = known
@@ -90,9 +93,10 @@ class Admission:
             raise OrderNotFound(str(request.order_id))
         if not known.status.is_live:
             raise OrderNotOpen(str(request.order_id))
-        self._log(
+        index = self._log(
             known.market_id, lambda sequence, now: CancelOrder(sequence, now, request.order_id, request.account_id)
         )
+        self._note(known, ActivityKind.REQUEST_CANCEL, index)
 
     def amend(self, request: AmendRequest) -> None:
         """Log the amendment of an order, and set aside what it may need more until it is settled; rename it at once.
@@ -119,6 +123,8 @@ class Admission:
             order.under_way.append(asked)
             index = self._log(market.number, _amendment(request))
             self._books.amendments.append((index, AdmittedAmendment(order, asked, reserve)))
+            latest = order.latest_terms
+            self._note(order.known, ActivityKind.REQUEST_MODIFY, index, latest.total_lots, latest.price_ticks)
         if name is not None:
             self._rename(order, name)
 
@@ -128,13 +134,25 @@ class Admission:
             known for known in self._books.live.get(request.account_id, []) if request.market_id in (0, known.market_id)
         ]
         for market_id in sorted({known.market_id for known in live}):
-            self._log(market_id, lambda sequence, now: CancelAll(sequence, now, request.account_id, request.side))
+            index = self._log(
+                market_id, lambda sequence, now: CancelAll(sequence, now, request.account_id, request.side)
+            )
+            for known in live:
+                if known.market_id == market_id:
+                    self._note(known, ActivityKind.REQUEST_CANCEL, index)
         return [known.order_id for known in live]
 
     def system(self, request: SystemRequest) -> None:
         """Log commands of the venue itself."""
         for maker in request.makers:
             self._log(request.market_id, maker)
+
+    def _note(
+        self, known: KnownOrder, kind: ActivityKind, index: int, quantity_lots: int = 0, price_ticks: int = 0
+    ) -> None:
+        """Note a request, of an order that keeps its activity, which is the command at `index`."""
+        if known.keeps_activity:
+            self._books.steps.append((index, Step(known.order_id, kind, 0, price_ticks, quantity_lots)))
 
     def _repeat(self, order: NewOrder, fingerprint: bytes) -> PlacedOrder | None:
         """The order that was entered under one of these ids already; None for a new one.

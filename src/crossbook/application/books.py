@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crossbook.application.activity import Step
 from crossbook.application.requests import NewOrder
 from crossbook.domain.amendments import Terms
 from crossbook.domain.commands import SingleCommand
@@ -44,6 +45,7 @@ class KnownOrder:
     created_at_ms: int
     fingerprint: bytes | None = None
     external_id: str | None = None
+    keeps_activity: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ class AmendableOrder:
     open_lots: int
     rates: FeeRates
     under_way: list[Terms]
+
+    @property
+    def latest_terms(self) -> Terms:
+        """The terms that the order will have once all amendments under way are settled, if each is granted."""
+        latest = self.terms
+        for asked in self.under_way:
+            latest = latest.amended_by(asked)
+        return latest
 
     @property
     def done_lots(self) -> int:
@@ -137,5 +147,6 @@ class Books:
     amendments: list[tuple[int, AdmittedAmendment]] = field(default_factory=list)  # the same
     renamed: dict[int, str] = field(default_factory=dict)  # the new external id, by order id
     commands: list[tuple[int, CommandMaker]] = field(default_factory=list)  # market number, in order
+    steps: list[tuple[int, Step]] = field(default_factory=list)  # with the index of their command
     touched_balances: set[tuple[int, int]] = field(default_factory=set)
     touched_positions: set[tuple[int, int]] = field(default_factory=set)

@@ -20,6 +20,7 @@ class NewOrder:
 
     `client_order_id` names one order of the account for ever; `external_id` names one live order, and an
     amendment may change it. `asked_time_in_force` is only shown: what the owner said, where it is not what entered.
+    With `keeps_activity`, every step of its life is written down.
     """
 
     account_id: int
@@ -47,6 +48,7 @@ class NewOrder:
     taker_fee_ppm: int | None = None
     external_id: str | None = None
     asked_time_in_force: TimeInForce | None = None
+    keeps_activity: bool = False
 
     def fingerprint(self) -> bytes:
         """32 bytes that differ when anything that was asked differs: tells a repeat from another order.

@@ -28,6 +28,7 @@ than continue wrong.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from crossbook.application.reporting import Reporter
 from crossbook.application.settlement_money import money_of
 from crossbook.application.settlement_positions import (
     apply_funding,
@@ -106,6 +107,9 @@ _OF_ONE_ORDER: Final = frozenset(
 )
 
 
+_OF_AN_ORDER: Final = frozenset((CommandKind.SUBMIT, CommandKind.AMEND, CommandKind.CANCEL))
+
+
 def orders_named(events: Iterable[Event]) -> list[int]:
     """The ids of the orders whose rows these events need, rising, each once."""
     ids: set[int] = set()
@@ -116,8 +120,9 @@ def orders_named(events: Iterable[Event]) -> list[int]:
         elif isinstance(event, Trade | TradePrevented):
             ids.add(event.maker_order_id)
             ids.add(event.taker_order_id)
-        elif isinstance(event, CommandRejected) and event.command in (CommandKind.SUBMIT, CommandKind.AMEND):
-            ids.add(event.order_id)  # of an amendment: its owner's position is needed, even if it has ended
+        elif isinstance(event, CommandRejected) and event.command in _OF_AN_ORDER:
+            # Even if it has ended: an amendment needs its owner's position, and activity tells of every reject.
+            ids.add(event.order_id)
     return sorted(ids)
 
 
@@ -176,6 +181,7 @@ class _Batch:
         self._asset_ids = {instrument.base.name: terms.base_asset_id, instrument.quote.name: terms.quote_asset_id}
         self._totals: dict[tuple[int, int], int] = {}
         self._written = Settlement()
+        self._reporter = Reporter(orders)
         self._now_ms = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderAccepted: self._accepted,
@@ -199,7 +205,7 @@ class _Batch:
     def settle(self, command: CommandEvents) -> None:
         """Settle the events of one command."""
         self._now_ms = command.time_ms
-        handlers = self._handlers
+        handlers, reporter = self._handlers, self._reporter
         for event in command.events:
             handler = handlers.get(type(event))
             if handler is None:
@@ -210,6 +216,8 @@ class _Batch:
                 raise
             except CrossbookError as error:
                 raise self._fault(event, str(error)) from error
+            if reporter.is_needed:
+                reporter.note(event, self._written.fills)
         amendment = self._amendments.get(command.sequence)
         if amendment is not None:
             self._money.release(amendment)
@@ -218,6 +226,7 @@ class _Batch:
     def result(self) -> Settlement:
         """Everything to write."""
         written = self._written
+        written.steps = self._reporter.steps
         written.balances = self._balance_rows()
         written.positions = [
             _position_change(row) for _, row in sorted(self._positions.items()) if _position_changed(row)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from crossbook.application.activity import Step
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, FundingApplied, PositionsSettled, PricesUpdated
 from crossbook.domain.instruments import Instrument
@@ -67,6 +68,7 @@ class OrderRow:
         "budget_left",
         "filled_lots",
         "held_units",
+        "keeps_activity",
         "maker_fee_ppm",
         "open_lots",
         "order_id",
@@ -102,6 +104,7 @@ class OrderRow:
         held_units: int,
         maker_fee_ppm: int,
         taker_fee_ppm: int,
+        keeps_activity: bool = False,
     ) -> None:
         self.order_id = order_id
         self.account_id = account_id
@@ -122,6 +125,7 @@ class OrderRow:
         self.read_held_units = held_units
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
+        self.keeps_activity = keeps_activity
         self.traded_units = 0
         self.touched_at_ms = -1
 
@@ -221,6 +225,7 @@ class Settlement:
     positions: list[PositionChange] = field(default_factory=list)
     orders: list[OrderChange] = field(default_factory=list)
     amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
+    steps: list[Step] = field(default_factory=list)
     status: MarketState | None = None
     prices: PricesUpdated | None = None
     """The last mark and index of the batch."""

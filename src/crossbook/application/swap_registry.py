@@ -158,6 +158,16 @@ class Registry:
                 raise InvalidOrder("decimal_point", "can not change once it is registered", str(known.terms.decimals))
         return await self._store.put_currency(described, self._clock.now_ms())
 
+    async def ensure_native(self, terms: CurrencyTerms) -> None:
+        """Have the chain's own currency registered, as the chain describes it, else as `terms` do.
+
+        What an operator said of it stays. Raises ChainUnavailable.
+        """
+        if any(known.terms.native for known in await self._store.currencies()):
+            return
+        described = await self._from_chain(replace(terms, native=True, whitelisted=True))
+        await self._store.put_currency(described, self._clock.now_ms())
+
     async def whitelist(self, asset_id: str, whitelisted: bool) -> Currency:
         """Set whether the venue vouches for a currency. Raises CurrencyNotFound."""
         found = await self._store.whitelist(asset_id, whitelisted, self._clock.now_ms())

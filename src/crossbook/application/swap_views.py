@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from crossbook.application.swaps import PairTerms
 from crossbook.domain.candles import Candle, Period
-from crossbook.domain.orders import Side
+from crossbook.domain.orders import MAX_TIME_MS, Side
 from crossbook.domain.swap_tips import Counter, Own, Tip, reach_of, tips_of
 from crossbook.domain.swaps import OfferStatus, Swap, SwapStatus, opposite
 
@@ -169,6 +169,8 @@ class HistoryFilter:
     pair_id: int | None = None
     side: Side | None = None
     active: bool | None = None
+    since_ms: int = 0
+    until_ms: int = MAX_TIME_MS
 
 
 __all__ = [

@@ -14,7 +14,7 @@ from crossbook.application.swap_events import NoPublisher, SwapEvent, SwapEventK
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.orders import Side
 from crossbook.domain.swap_amounts import checked_total, parse_units
-from crossbook.domain.swaps import SWAP_TIMEOUT_MS, Board
+from crossbook.domain.swaps import SWAP_TIMEOUT_MS, Board, OfferUnusable
 
 OPEN_OFFERS: Final = 10
 """Active offers for each user, pair and side, unless the venue says otherwise."""
@@ -170,6 +170,8 @@ class Swaps:
 
     async def apply(self, user_id: int, one_id: int, other_id: int, proposal: str) -> int:
         """Start a swap of two offers, one of them the caller's; the swap's number. Raises OfferUnusable."""
+        if not is_hex(proposal):
+            raise OfferUnusable("the proposal must be bytes as hexadecimal digits, not empty")
         wanted = Wanted((one_id, other_id), new_swap=True)
         return await self._change(
             wanted, lambda board, number, now: board.apply(user_id, one_id, other_id, proposal, number, now).swap_id
@@ -253,6 +255,14 @@ class Swaps:
             self._publisher.publish(posted_events(posted))
         refusal = f"at most {self._limit} active orders on each side of a pair"
         return [TooManyOffers(refusal) if one is None else one for one in placed]
+
+
+def is_hex(text: str) -> bool:
+    """Whether a text is one or more bytes as hexadecimal digits."""
+    try:
+        return text.isalnum() and len(bytes.fromhex(text)) > 0
+    except ValueError:
+        return False
 
 
 def posted_events(placed: Sequence[PlacedOffer]) -> list[SwapEvent]:

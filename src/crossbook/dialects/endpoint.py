@@ -92,6 +92,8 @@ class Endpoint(Generic[B, Q]):
     body_limit_bytes: int = 0
     responses_in: Mapping[str, Mapping[int, object]] = field(default_factory=dict)
     headers: tuple[Header, ...] = ()
+    on_invalid: Callable[[Fault], Refusal] | None = None
+    """Makes the refusal of a body that does not fit, where that is not the dialect's own."""
 
     def __post_init__(self) -> None:
         """Refuse a row that contradicts itself, when the table is built."""
@@ -313,9 +315,14 @@ class EndpointApp:
         if self._body is None:
             return
         check_depth(call.raw_body, self._dialect.depth_limit)
-        call.body = self._body.decode(call.raw_body)
-        if self._dialect.plain_strings:
-            check_control_characters(call.raw_body, call.body)
+        try:
+            call.body = self._body.decode(call.raw_body)
+            if self._dialect.plain_strings:
+                check_control_characters(call.raw_body, call.body)
+        except Fault as fault:
+            if self._endpoint.on_invalid is None or fault.kind is not FaultKind.INVALID:
+                raise
+            raise self._endpoint.on_invalid(fault) from fault
 
     async def _handle(self, call: AnyCall) -> Reply:
         try:

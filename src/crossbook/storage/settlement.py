@@ -29,6 +29,7 @@ from crossbook.domain.instruments import Asset, FeeAsset, Instrument, Instrument
 from crossbook.domain.money import Step
 from crossbook.domain.orders import MarketState
 from crossbook.domain.positions import Position
+from crossbook.storage import activity
 from crossbook.storage.commands_log import UnknownMarket
 from crossbook.storage.database import Transaction, columns
 from crossbook.storage.errors import TransactionConflict
@@ -94,9 +95,10 @@ async def settled_sequence(transaction: Transaction, market_id: int) -> int:
     return int(found)
 
 
-async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Sequence[Entry]) -> int:
+async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Sequence[Entry], now_ms: int = 0) -> int:
     """Settle the events of commands whose sequences rise by one; return the last sequence settled by now.
 
+    Activity is written as of `now_ms`, or of the last command where that is later.
     Entries that are settled already are left out; when all are, nothing happens. The number of statements
     does not depend on the batch. Raises SettlementGap when commands are missing before the first entry or
     in the log, SettlementFault when the events do not fit what is stored, TransactionConflict when a row
@@ -125,6 +127,7 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
     amendments = await _read_amendments(transaction, market_id, amended) if amended else {}
     settlement = settle(terms, commands, orders, positions, amendments)
     await _write(transaction, market_id, settlement, journal_ids)
+    await activity.write(transaction, settlement.steps, max(now_ms, times_ms[-1]))
     await _advance(transaction, market_id, settled, fresh[-1][0])
     return fresh[-1][0]
 
@@ -180,15 +183,15 @@ async def _read_rows(
         """
         SELECT order_id, account_id, side, post_only, reduce_only, status, reason, quantity_lots, price_ticks,
             trigger_price_ticks, budget, open_lots, filled_lots, held_units, maker_fee_ppm, taker_fee_ppm,
-            position_lots, cost_units, realised_pnl_units
+            keeps_activity, position_lots, cost_units, realised_pnl_units
         FROM orders LEFT JOIN positions USING (account_id, market_id)
         WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
         """,
         order_ids,
         market_id,
     )
-    orders = {row[0]: OrderRow(*row[:16]) for row in rows}
-    positions = {row[1]: PositionRow(row[1], Position(*row[16:])) for row in rows if row[16] is not None}
+    orders = {row[0]: OrderRow(*row[:17]) for row in rows}
+    positions = {row[1]: PositionRow(row[1], Position(*row[17:])) for row in rows if row[17] is not None}
     return orders, positions
 
 

@@ -1,7 +1,6 @@
 """What the board of swaps shows. Every list is read by an index, and bounded by whoever asks."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from crossbook.application.swap_views import (
@@ -13,7 +12,9 @@ from crossbook.application.swap_views import (
     PairStatistics,
     SwapView,
     TradeView,
+    UserPage,
     WalletView,
+    user_page,
 )
 from crossbook.application.swaps import PairTerms
 from crossbook.domain.candles import DAY_MS, MINUTE_MS, Candle, Period
@@ -27,6 +28,10 @@ _OFFER: Final = """
     swap_offers.updated_at_ms
 """
 _OFFER_COLUMNS: Final = 14
+_CHOSEN: Final = """
+    WHERE user_id = $1 AND ($2::integer IS NULL OR pair_id = $2) AND ($3::smallint IS NULL OR side = $3)
+    AND ($4::boolean IS NULL OR (status = 1) = $4) AND swap_offers.created_at_ms BETWEEN $5 AND $6
+"""
 _ENTRY: Final = """
     offer_id, price_units::text, (left_units - pending_units)::text, total_units::text, renewed_at_ms,
     alias, address, wallets.created_at_ms, wallets.updated_at_ms
@@ -56,6 +61,11 @@ def _entry(row: Row, first: int = 0) -> BookEntry:
     number, price, free, total, renewed, alias, address, created, updated = row[first : first + 9]
     wallet = WalletView(alias or "", address, created, updated)
     return BookEntry(number, int(price), int(free), int(total), renewed, wallet)
+
+
+def _chosen(user_id: int, chosen: HistoryFilter) -> tuple[object, ...]:
+    """The values of `_CHOSEN`."""
+    return user_id, chosen.pair_id, chosen.side, chosen.active, chosen.since_ms, chosen.until_ms
 
 
 class Reader:
@@ -120,11 +130,10 @@ class SwapPages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @asynccontextmanager
-    async def reader(self) -> AsyncIterator[Reader]:
-        """Reads that see one moment. Raises StorageError."""
+    async def user_page(self, user_id: int, terms: PairTerms, limit: int) -> UserPage:
+        """A user's page of a pair, of one moment, with at most `limit` tips for each side. Raises StorageError."""
         async with self._database.snapshot() as transaction:
-            yield Reader(transaction)
+            return await user_page(Reader(transaction), terms, user_id, limit)
 
     async def book(self, pair_id: int, limit: int, offset: int) -> list[tuple[OfferView, WalletView]]:
         """Active offers of a pair: sellers from the lowest price, then buyers from the highest."""
@@ -167,17 +176,18 @@ class SwapPages:
             SELECT {_OFFER}, first.decimals, second.decimals FROM swap_offers JOIN swap_pairs USING (pair_id)
             JOIN swap_currencies AS first ON first.currency_id = first_currency_id
             JOIN swap_currencies AS second ON second.currency_id = second_currency_id
-            WHERE user_id = $1 AND ($2::integer IS NULL OR pair_id = $2) AND ($3::smallint IS NULL OR side = $3)
-            AND ($4::boolean IS NULL OR (status = 1) = $4) ORDER BY offer_id DESC LIMIT $5 OFFSET $6
+            {_CHOSEN} ORDER BY offer_id DESC LIMIT $7 OFFSET $8
             """,  # noqa: S608
-            user_id,
-            chosen.pair_id,
-            chosen.side,
-            chosen.active,
+            *_chosen(user_id, chosen),
             limit,
             offset,
         )
         return [(_offer(row), PairTerms(row[2], row[_OFFER_COLUMNS], row[_OFFER_COLUMNS + 1])) for row in rows]
+
+    async def history_count(self, user_id: int, chosen: HistoryFilter) -> int:
+        """How many of a user's offers the filter takes."""
+        rows = await self._rows(f"SELECT count(*) FROM swap_offers {_CHOSEN}", *_chosen(user_id, chosen))  # noqa: S608
+        return int(rows[0][0])
 
     async def clear_notifications(self, user_id: int, pair_id: int) -> None:
         """The user has seen what happened on the pair."""

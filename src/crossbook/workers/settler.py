@@ -128,7 +128,7 @@ class Settler:
         self._next_at_s = self._clock.monotonic_s() + self._settings.apart_ms / 1000
         entries: list[Entry] = [(sequence, decode_records(payload)) for sequence, payload in found]
         async with self._database.transaction() as transaction:
-            await settle_batch(transaction, terms, entries)
+            await settle_batch(transaction, terms, entries, self._clock.now_ms())
         # Settled by this settler or by another one: here they are told of once, in any case.
         self._position = entries[-1][0]
         self._report(entries)

@@ -23,6 +23,7 @@ from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
+from crossbook.application.transfers import Transfers
 from crossbook.application.views import Holdings
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.flux.endpoints import flux_dialect
@@ -32,6 +33,7 @@ from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
 from crossbook.domain.money import Step
+from crossbook.domain.transfers import CustodyNews
 from crossbook.security.passwords import HashCost, Passwords
 from crossbook.security.sealing import Sealer
 from crossbook.security.tokens import Tokens
@@ -41,13 +43,17 @@ from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import RuntimeMode
 from crossbook.storage import commands_log
 from crossbook.storage import markets as stored_markets
+from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.queries import Queries
+from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import StreamKind
@@ -58,11 +64,13 @@ from crossbook.workers.matcher import Matcher
 from crossbook.workers.names import MarketName
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
+from crossbook.workers.transfers import TransferDriver
 from crossbook.workers.wake import Wake
 from tests.server.running import Recorded, setup_for
 
 T = TypeVar("T")
 DEADLINE_S = 60
+CUSTODY_MS = 300
 """When a wait is given up."""
 SPOT = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
@@ -292,6 +300,9 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def healthy() -> bool:
         return True
 
+    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
+    transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
+    work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(
         keys=keys,
         clients=Clients(ClientStore(database), clock),
@@ -300,6 +311,10 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         marks=marks,
         market_data=services.market_data,
         clock=clock,
+        client_orders=ClientOrders(database),
+        activity=ActivityReader(database),
+        transfers=transfers,
+        transfer_lists=TransferStore(database),
         healthy=healthy,
         unavailable=UNAVAILABLE,
     )

@@ -1,12 +1,15 @@
 """Plays a transcript of TrueX. Requests with a name are signed by that organization's key.
 
+Markets and assets are known by their names: <BTCPYUSD>, <assetPYUSD>.
+
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
-ORGANIZATION (another client of it), revoke NAME.
+ORGANIZATION (another client of it), revoke NAME, now NAME (<NAME> is the time in nanoseconds, a second ahead).
 """
 
 from itertools import count
 
+from crossbook.system import SystemClock
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.transcripts import Request, TranscriptPlayer
 from tests.dialects.truex.signing import Organization, Signer
@@ -21,6 +24,11 @@ class Player(TranscriptPlayer):
     def __init__(self, venue: FluxVenue) -> None:
         super().__init__(venue)
         self._signers: dict[str, Signer] = {}
+        for market in venue.parts.markets:
+            terms = market.instrument
+            self._known[terms.symbol.replace("-", "")] = str(market.number)
+            self._known[f"asset{terms.base.name}"] = str(market.base_asset_id)
+            self._known[f"asset{terms.quote.name}"] = str(market.quote_asset_id)
 
     def _authorise(self, name: str, request: Request) -> None:
         made = self._signers[name].headers(request.method, request.target, request.body)
@@ -44,6 +52,9 @@ class Player(TranscriptPlayer):
 
     def _do_revoke(self, name: str) -> None:
         self._venue.run(self._venue.parts.keys.revoke(self._signers[name].who.key_id))
+
+    def _do_now(self, name: str) -> None:
+        self._known[name] = str((SystemClock().now_ms() + 1_000) * 1_000_000)
 
     def _add(self, name: str, amounts: dict[str, str], scopes: tuple[str, ...]) -> None:
         self._know(name, organization(self._venue, f"{name}-{next(_numbers)}", amounts, scopes))

@@ -15,6 +15,7 @@ from crossbook.application.errors import (
     OutcomeUnknown,
     Overloaded,
 )
+from crossbook.application.transfers import DuplicateTransferId, TransferLimit
 from crossbook.dialects.truex.errors import Kind, Problem, invalid
 from crossbook.domain.instruments import BelowMinimum
 from crossbook.domain.margin import InsufficientMargin
@@ -26,6 +27,8 @@ _INVALID: Final = (InvalidOrder, InvalidDecimal, BelowMinimum)
 _KINDS: Final[Mapping[type[Exception], Kind]] = {
     ClientNotFound: Kind.NOT_FOUND,
     DuplicateClientOrderId: Kind.INVALID_EXTERNAL_ID,
+    DuplicateTransferId: Kind.BAD_REQUEST,
+    TransferLimit: Kind.BAD_REQUEST,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
     InsufficientMargin: Kind.INSUFFICIENT_FUNDS,
     MarketNotFound: Kind.NOT_FOUND,
