@@ -172,7 +172,7 @@ def _funds(account: AccountHandlers, in_production: bool) -> list[AnyEndpoint]:
             "/deposits",
             "Add money to the account.",
             account.deposit,
-            {201: schemas.Balance, **_BAD},
+            {201: schemas.Balance, **_BAD, 403: ErrorBody},
             Auth.REQUIRED,
             scopes=FUNDS if in_production else frozenset(),
             request=schemas.Deposit,
