@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.dialects.truex.signing import Organization, SigningClient
 from tests.venue_process import Trader, VenueProcess, eventually, free_port
 
 SECRET = "vK3x9Qp7RtYw2LmN8sDf4GhJ6cBz1AeU5oXi"
@@ -87,7 +88,26 @@ def test_the_demo_users_are_in_a_file_for_the_owner_alone(standing: VenueProcess
     admin = Trader(standing.url, demo["admin"]["email"], demo["admin"]["password"])
     assert "admin" in admin.get("/me")["scopes"]
     admin.close()
-    assert [market["id"] for market in httpx2.get(f"{standing.url}/markets").json()] == ["BTC-PERP", "ETH-PERP"]
+    assert [market["id"] for market in httpx2.get(f"{standing.url}/markets").json()] == [
+        "BTC-PERP",
+        "ETH-PERP",
+        "BTC-PYUSD",
+        "ETH-PYUSD",
+    ]
+
+
+def test_the_demo_users_have_a_key_for_truex(standing: VenueProcess) -> None:
+    for user in standing.demo["users"]:
+        entry = user["truex"]
+        assert set(entry) == {"organization_id", "client_id", "mnemonic", "key_id", "secret"}
+        who = Organization(
+            int(user["user_id"]), int(entry["client_id"]), entry["mnemonic"], entry["key_id"], entry["secret"]
+        )
+        client = SigningClient(standing.url, who)
+        (row,) = client.send("GET", "/api/v1/clients").json()
+        assert (row["id"], row["info"]["mnemonic"]) == (entry["client_id"], entry["mnemonic"])
+        assert row["info"]["organization_id"] == entry["organization_id"] == user["user_id"]
+        client.close()
 
 
 def test_lost_demo_secrets_are_made_anew(venue: VenueProcess) -> None:

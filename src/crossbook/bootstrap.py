@@ -23,6 +23,7 @@ from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
 from crossbook.application.funds import Funds
+from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import SystemRequest
@@ -30,6 +31,7 @@ from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
 from crossbook.dialects.flux.endpoints import flux_dialect
@@ -57,10 +59,12 @@ from crossbook.server.middleware import AccessLog
 from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import Settings, deprecation_in
 from crossbook.storage import leases
+from crossbook.storage import market_limits as stored_limits
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.assets import AssetList
 from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.commands_log import LoggedCommand
@@ -101,6 +105,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
+STATES_EVERY_MS: Final = 250
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
 SECRET_BYTES: Final = 48
@@ -288,6 +293,9 @@ class _Wiring:
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
+        self._keys = ApiKeys(KeyStore(ground.database), sealer_of(settings), self._clock)
+        self._clients = Clients(ClientStore(ground.database), self._clock)
+        self._limits = await _stored_limits(ground.database)
         self._watch()
         limiter = limiter_of(settings, self._clock)
         services = Services(
@@ -321,7 +329,8 @@ class _Wiring:
         self._parts.watches.update(self._board.work)
         self._parts.app = self._application(services, transfers)  # 1 and 2
         if settings.demo:
-            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords).ensure(base_url)
+            kit = TruexKit(self._clients, self._keys, funds, queries)
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
             await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
 
     async def _hire_bots(self, agency: BotAgency) -> None:
@@ -384,7 +393,18 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        self._parts.watches = {"marks": marks, "lag": lag}
+        async def states(stop: asyncio.Event) -> None:
+            """Settlement says in the database which state a market is in; the desk looks at the markets here."""
+            while not stop.is_set():
+                with suppress(StorageError):
+                    async with database.each_alone() as transaction:
+                        found = await stored_limits.statuses(transaction)
+                    for market in self._markets:
+                        if found.get(market.number, market.instrument.status) is not market.instrument.status:
+                            self._markets.set_status(market.number, found[market.number])
+                await pause(self._clock, stop, STATES_EVERY_MS)
+
+        self._parts.watches = {"marks": marks, "lag": lag, "states": states}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
     def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
@@ -430,10 +450,12 @@ class _Wiring:
             return (await readiness(checks)).status == "ready"
 
         return TruexServices(
-            keys=ApiKeys(KeyStore(database), sealer_of(settings), self._clock),
-            clients=Clients(ClientStore(database), self._clock),
+            keys=self._keys,
+            clients=self._clients,
             desk=flux.desk,
+            assets=AssetList(database),
             markets=self._markets,
+            limits=self._limits,
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
@@ -509,6 +531,12 @@ def signing_secret(settings: Settings) -> str:
         secret = secret_token(SECRET_BYTES)
         private_files.write(file, secret + "\n")
     return secret
+
+
+async def _stored_limits(database: Database) -> Limits:
+    """The limits of prices. Raises StorageError."""
+    async with database.each_alone() as transaction:
+        return Limits({row.market_id: row.limits for row in await stored_limits.load(transaction)})
 
 
 def _truex_versions(settings: Settings) -> Versions:

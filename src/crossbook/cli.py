@@ -316,7 +316,7 @@ def worker(name: Annotated[WorkerName, typer.Argument(help="Which worker.")]) ->
 def migrate(
     data: DataOption = None,
     demo_markets: Annotated[
-        bool, typer.Option("--demo-markets", help="Create BTC-PERP and ETH-PERP too, unless they are there.")
+        bool, typer.Option("--demo-markets", help="Create the demo markets too, unless they are there.")
     ] = False,
 ) -> None:
     """Bring the schema of the database up to date."""

@@ -13,7 +13,7 @@ from crossbook.bots.noise_trader import NoiseTrader
 from crossbook.bots.pit import Maker, Noise, Pit
 from crossbook.bots.walk import Walk
 from crossbook.demo import DemoMarket, demo_markets
-from crossbook.domain.instruments import USDC
+from crossbook.domain.instruments import USDC, InstrumentKind
 from crossbook.storage.database import Database
 from crossbook.storage.market_history import recent_trades
 from crossbook.storage.queries import Queries
@@ -23,16 +23,18 @@ MAKER: Final = "maker"
 TRADERS: Final = ("noise-1", "noise-2")
 MAIL_DOMAIN: Final = "bots.example"
 FUNDS_UNITS: Final = 1_000_000_000_000
-"""What a bot starts with, and is brought up to again: 1,000,000 USDC."""
+"""What a bot starts with, and is brought up to again: 1,000,000 of each money."""
 MAKER_MOST_UNITS: Final = 100
 """The market maker's largest position, in the market's unit of bots."""
+STOCK_UNITS: Final = 2 * MAKER_MOST_UNITS
+"""What a bot owns of a spot market's base asset at the start, in the market's unit of bots: its position is then 0."""
 NOISE_MOST_UNITS: Final = 20
 NOISE_PART: Final = 5
 """A noise trader's largest order is one part in so many of the unit."""
 
 
 class BotAgency:
-    """Finds the bots of the demo markets. It is their purse too."""
+    """Finds the bots of the demo markets. It is their purse, and knows their positions, too."""
 
     def __init__(
         self,
@@ -51,9 +53,12 @@ class BotAgency:
         self._queries = queries
         self._funds = funds
         self._clock = clock
+        self._wanted: dict[str, int] = {USDC.name: FUNDS_UNITS}
+        self._stock_lots: dict[int, int] = {}
 
     async def hire(self, markets: Markets, database: Database, seed: int, interval_ms: int) -> list[Pit]:
         """The bots of every demo market, with money. They begin at the last trade. Raises StorageError."""
+        self._plan(markets)
         ids = {name: (await self._ensure(name)).account_id for name in (MAKER, *TRADERS)}
         for account_id in ids.values():
             await self.fill(account_id)
@@ -74,11 +79,33 @@ class BotAgency:
                 await self._desk.cancel_all(user.account_id)
 
     async def fill(self, account_id: int) -> None:
-        """Bring the account up to FUNDS_UNITS of USDC. Raises StorageError."""
+        """Bring the account up to what a bot starts with, in every asset. Raises StorageError."""
+        owned = {balance.asset: balance.total_units for balance in await self._queries.balances(account_id)}
+        for asset, wanted_units in self._wanted.items():
+            missing_units = wanted_units - owned.get(asset, 0)
+            if missing_units > 0:
+                await self._funds.deposit(account_id, asset, missing_units)
+
+    async def position_lots(self, account_id: int, market: Market) -> int:
+        """The position in a perpetual; in a spot market what is owned beyond the stock of the start, in lots."""
+        instrument = market.instrument
+        if instrument.kind is InstrumentKind.PERPETUAL:
+            rows = await self._queries.positions(account_id)
+            return sum(row.position_lots for row in rows if row.market_id == market.number)
         balances = await self._queries.balances(account_id)
-        missing = FUNDS_UNITS - sum(balance.total_units for balance in balances if balance.asset == USDC.name)
-        if missing > 0:
-            await self._funds.deposit(account_id, USDC.name, missing)
+        owned_units = sum(balance.total_units for balance in balances if balance.asset == instrument.base.name)
+        return owned_units // instrument.base_units_per_lot - self._stock_lots[market.number]
+
+    def _plan(self, markets: Markets) -> None:
+        """What a bot starts with: money for every market, and of each spot market's base asset a stock."""
+        for demo in demo_markets():
+            market = markets.named(demo.instrument.symbol)
+            instrument = market.instrument
+            if instrument.kind is InstrumentKind.SPOT:
+                stock_lots = STOCK_UNITS * demo.unit_lots
+                self._stock_lots[market.number] = stock_lots
+                self._wanted[instrument.base.name] = stock_lots * instrument.base_units_per_lot
+                self._wanted[instrument.quote.name] = FUNDS_UNITS
 
     async def _ensure(self, name: str) -> User:
         """The user of a bot. Nobody knows its password."""
@@ -108,7 +135,7 @@ class BotAgency:
             traders,
             self._desk,
             self._marks,
-            self._queries,
+            self,
             self,
             self._clock,
             interval_ms,

@@ -11,7 +11,6 @@ from crossbook.application.desk import Desk
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import NewOrder, PlacedOrder
-from crossbook.application.views import PositionDetails
 from crossbook.bots.market_maker import LEVELS, MarketMaker
 from crossbook.bots.noise_trader import NoiseTrader
 from crossbook.bots.pit import Maker, Noise, Pit
@@ -79,8 +78,8 @@ class FakePurse:
 class NoHoldings:
     """Nobody has anything."""
 
-    async def positions(self, account_id: int) -> list[PositionDetails]:
-        return []
+    async def position_lots(self, account_id: int, market: Market) -> int:
+        return 0
 
 
 class World:

@@ -31,7 +31,7 @@ FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.Order: "orderId status clientOrderId userId marketId side type quantity remainingQuantity filledQuantity "
     "averagePrice price timeInForce leverage reduceOnly postOnly heldMargin reason createdAt updatedAt id expiresAt",
     schemas.Market: "id symbol baseAsset quoteAsset maxLeverage initialMarginRate maintenanceMarginRate makerFeeRate "
-    "takerFeeRate fundingIntervalHours fundingRateCap status marketId tickSize lotSize minNotional",
+    "takerFeeRate fundingIntervalHours fundingRateCap status marketId tickSize lotSize minNotional kind",
     schemas.Fill: "id tradeId orderId userId marketId side liquidityRole price quantity notional fee "
     "realizedPnl createdAt",
     schemas.Position: "userId marketId side quantity entryPrice markPrice notional leverage margin unrealizedPnl "
@@ -120,7 +120,7 @@ def test_a_wrong_order_is_refused_by_the_name_of_its_field(field: str, value: ob
 
 def test_the_seeds_market_is_written() -> None:
     fields: dict[str, Any] = msgspec.json.decode(SEED_MARKET[:-1] + b"}")
-    added = {"marketId": "BTC-PERP", "tickSize": "0.1", "lotSize": "0.001", "minNotional": "10"}
+    added = {"marketId": "BTC-PERP", "tickSize": "0.1", "lotSize": "0.001", "minNotional": "10", "kind": "PERPETUAL"}
     market = msgspec.convert({**fields, **added}, schemas.Market)
     assert msgspec.json.encode(market).startswith(SEED_MARKET)
 

@@ -1,4 +1,4 @@
-"""Good and wrong rows of the tables of clients and keys, for `test_schema`."""
+"""Good and wrong rows of the tables of clients, keys and limits, for `test_schema`."""
 
 Change = dict[str, str]
 DIGEST = "decode(repeat('00', 32), 'hex')"
@@ -13,6 +13,13 @@ GOOD: dict[str, Change] = {
         "sealed_secret": "repeat('x', 60)",
         "scopes": "'{read,trade}'",
         "created_at_ms": "5",
+    },
+    "market_limits": {
+        "market_id": "1",
+        "reference_price_ticks": "65000",
+        "band_basis_points": "1000",
+        "halt_basis_points": "500",
+        "halt_window_ms": "300000",
     },
     "used_signatures": {"signature": DIGEST, "expires_at_ms": "1"},
 }
@@ -41,6 +48,14 @@ WRONG: list[tuple[str, str, Change]] = [
     ("api_keys_created_at_range", "api_keys", {"created_at_ms": "-1"}),
     ("api_keys_expires_after_created", "api_keys", {"expires_at_ms": "5"}),
     ("api_keys_revoked_after_created", "api_keys", {"revoked_at_ms": "4"}),
+    ("market_limits_market_id_fkey", "market_limits", {"market_id": "99"}),
+    ("market_limits_reference_price_range", "market_limits", {"reference_price_ticks": "0"}),
+    ("market_limits_band_range", "market_limits", {"band_basis_points": "10001"}),
+    ("market_limits_halt_complete", "market_limits", {"halt_window_ms": "0"}),
+    ("market_limits_halt_complete", "market_limits", {"halt_basis_points": "0"}),
+    ("market_limits_times_range", "market_limits", {"halt_ms": "-1"}),
+    ("market_limits_times_range", "market_limits", {"auction_ms": "86400001"}),
+    ("market_limits_phase_known", "market_limits", {"phase": "5"}),
     ("used_signatures_length", "used_signatures", {"signature": "'x'"}),
 ]
 
@@ -49,5 +64,6 @@ TWICE: list[tuple[str, str, Change]] = [
     ("clients_pkey", "clients", {"mnemonic": "'BOB'"}),
     ("clients_mnemonic_key", "clients", {"account_id": "1000001"}),
     ("api_keys_pkey", "api_keys", {}),
+    ("market_limits_pkey", "market_limits", {}),
     ("used_signatures_pkey", "used_signatures", {}),
 ]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from crossbook.application.desk import Desk
-from crossbook.application.errors import Overloaded
+from crossbook.application.errors import InsufficientFunds, Overloaded
 from crossbook.application.markets import Market
 from crossbook.application.marks import Marks
 from crossbook.application.requests import NewOrder, PlacedOrder
-from crossbook.application.views import PositionDetails
 from crossbook.bots.market_maker import MakerDecision, MarketMaker, Quote
 from crossbook.bots.noise_trader import NoiseTrader, Take
 from crossbook.domain.errors import CrossbookError
@@ -30,10 +29,10 @@ _log: Final = Log("bots")
 
 
 class Holdings(Protocol):
-    """What accounts have. `crossbook.storage.queries` is one."""
+    """What accounts have."""
 
-    async def positions(self, account_id: int) -> list[PositionDetails]:
-        """The account's rows in perpetual markets."""
+    async def position_lots(self, account_id: int, market: Market) -> int:
+        """The signed position: in a spot market, what is owned beyond what a bot starts with."""
         ...
 
 
@@ -124,9 +123,7 @@ class Pit:
 
     async def _look(self) -> None:
         for account_id in (self._maker.account_id, *(trader.account_id for trader in self._traders)):
-            rows = await self._holdings.positions(account_id)
-            here = [row.position_lots for row in rows if row.market_id == self._market.number]
-            self._positions[account_id] = sum(here)
+            self._positions[account_id] = await self._holdings.position_lots(account_id, self._market)
 
     async def _quote(self, decision: MakerDecision) -> None:
         """The old quotes out and the new ones in; first in, first out, so that the desk takes them as one batch."""
@@ -144,7 +141,7 @@ class Pit:
     async def _submit(self, account_id: int, orders: Sequence[NewOrder]) -> None:
         """Enter orders. A refused one is left out; an account without money gets some."""
         refused = [answer for answer in await self._desk.submit_many(orders) if not isinstance(answer, PlacedOrder)]
-        if any(isinstance(answer, InsufficientMargin) for answer in refused):
+        if any(isinstance(answer, InsufficientMargin | InsufficientFunds) for answer in refused):
             await self._purse.fill(account_id)
         if refused:
             first = refused[0]

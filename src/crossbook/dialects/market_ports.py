@@ -101,6 +101,10 @@ class MarketData(Protocol):
         """The price of the last trade, None before the first."""
         ...
 
+    def updated_ms(self, market: str) -> int:
+        """When book or trades last changed, by the clock of whoever follows them; milliseconds since the epoch."""
+        ...
+
     def day_stats(self, market: str) -> DayStats:
         """The last 24 hours."""
         ...

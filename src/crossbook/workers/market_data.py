@@ -97,6 +97,7 @@ class MarketFeed:
         self._subscribers = Subscribers(self._settings.subscriber_capacity)
         self._view: MarketView | None = None
         self._left_behind = False
+        self._updated_ms = 0
         self._backoff = Backoff(limit_ms=500)
 
     # Reads --------------------------------------------------------------------------------------------
@@ -122,6 +123,11 @@ class MarketFeed:
     def day_stats(self) -> DayStats:
         """The last 24 hours."""
         return self._ready().window.stats(self._clock.now_ms())
+
+    def updated_ms(self) -> int:
+        """When book or trades last changed here, in milliseconds since the epoch."""
+        self._ready()
+        return self._updated_ms
 
     def subscribe(self, depth: int) -> Subscription:
         """The best `depth` levels now, and every change of any level from now on; end it with `unsubscribe`."""
@@ -178,6 +184,7 @@ class MarketFeed:
         """
         if self._view is None or self._left_behind:
             self._view = await self._build()
+            self._updated_ms = self._clock.now_ms()
             self._left_behind = False
             self._subscribers.drop_all(DropReason.RESYNC)
             self._tap.gap(self.market.market_id, self._view.sequence)
@@ -222,6 +229,8 @@ class MarketFeed:
         times_ms = await self._times_ms([sequence for sequence, events in decoded if _has_trade(events)])
         for sequence, events in decoded:
             update = view.apply(sequence, events, times_ms)
+            if update is not None:
+                self._updated_ms = self._clock.now_ms()
             if update is not None and len(self._subscribers):
                 slow = self._subscribers.publish(update)
                 if slow:
@@ -269,6 +278,10 @@ class MarketData:
     def last_price_ticks(self, market: str) -> int | None:
         """As `MarketFeed.last_price_ticks`."""
         return self.feed(market).last_price_ticks
+
+    def updated_ms(self, market: str) -> int:
+        """As `MarketFeed.updated_ms`."""
+        return self.feed(market).updated_ms()
 
     def day_stats(self, market: str) -> DayStats:
         """As `MarketFeed.day_stats`."""

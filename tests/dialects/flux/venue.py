@@ -21,6 +21,7 @@ from crossbook.application.books import Books, Needs
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.market_limits import Limits, MarketLimits
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.transfers import Transfers
@@ -46,6 +47,7 @@ from crossbook.storage import markets as stored_markets
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.api_keys import KeyStore
+from crossbook.storage.assets import AssetList
 from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
@@ -300,6 +302,8 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def healthy() -> bool:
         return True
 
+    spot = markets.named("BTC-PYUSD")
+    limits = Limits({spot.number: MarketLimits(spot.instrument.price_ticks("65000"), 1_000, 500, 300_000)})
     custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
     work.append(TransferDriver(transfers, clock).run)
@@ -307,7 +311,9 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         keys=keys,
         clients=Clients(ClientStore(database), clock),
         desk=desk,
+        assets=AssetList(database),
         markets=markets,
+        limits=limits,
         marks=marks,
         market_data=services.market_data,
         clock=clock,

@@ -4,11 +4,14 @@ Markets and assets are known by their names: <BTCPYUSD>, <assetPYUSD>.
 
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
-ORGANIZATION (another client of it), revoke NAME, now NAME (<NAME> is the time in nanoseconds, a second ahead).
+ORGANIZATION (another client of it), revoke NAME, rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
+now NAME (<NAME> is the time in nanoseconds, a second ahead).
 """
 
 from itertools import count
 
+from crossbook.application.requests import NewOrder
+from crossbook.domain.orders import OrderType, Side
 from crossbook.system import SystemClock
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.transcripts import Request, TranscriptPlayer
@@ -52,6 +55,19 @@ class Player(TranscriptPlayer):
 
     def _do_revoke(self, name: str) -> None:
         self._venue.run(self._venue.parts.keys.revoke(self._signers[name].who.key_id))
+
+    def _do_rest(self, name: str, symbol: str, side: str, qty: str, price: str) -> None:
+        market = self._venue.parts.markets.named(symbol)
+        terms = market.instrument
+        order = NewOrder(
+            self._signers[name].who.client_id,
+            market.number,
+            Side[side],
+            OrderType.LIMIT,
+            terms.quantity_lots(qty),
+            terms.price_ticks(price),
+        )
+        self._venue.run(self._venue.parts.services.desk.submit(order))
 
     def _do_now(self, name: str) -> None:
         self._known[name] = str((SystemClock().now_ms() + 1_000) * 1_000_000)

@@ -17,9 +17,9 @@ class PublicHandlers:
         self._services = services
 
     async def markets(self, call: Call[None, None]) -> Reply:
-        """Every perpetual market."""
+        """Every market with an order book."""
         del call
-        return Reply(200, [translate.market_view(market) for market in self._perpetuals()])
+        return Reply(200, [translate.market_view(market) for market in self._listed()])
 
     async def market(self, call: Call[None, None]) -> Reply:
         """One market."""
@@ -34,7 +34,7 @@ class PublicHandlers:
     async def prices(self, call: Call[None, None]) -> Reply:
         """The prices of every market."""
         del call
-        return Reply(200, [current_price(self._services, market) for market in self._perpetuals()])
+        return Reply(200, [current_price(self._services, market) for market in self._listed()])
 
     async def price(self, call: Call[None, None]) -> Reply:
         """The prices of one market."""
@@ -62,8 +62,8 @@ class PublicHandlers:
     def _named(self, symbol: str) -> Market:
         return translate.market_named(self._services.markets, symbol)
 
-    def _perpetuals(self) -> list[Market]:
-        return [each for each in self._services.markets if each.instrument.kind is InstrumentKind.PERPETUAL]
+    def _listed(self) -> list[Market]:
+        return [each for each in self._services.markets if each.instrument.kind is not InstrumentKind.SWAP_PAIR]
 
 
 def current_price(services: StreamServices, market: Market) -> schemas.Price:

@@ -95,6 +95,7 @@ OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLE
 Role = Literal["MAKER", "TAKER"]
 PositionSide = Literal["LONG", "SHORT", "FLAT"]
 MarketStatus = Literal["ACTIVE", "PAUSED", "SETTLEMENT_ONLY", "CANCEL_ONLY", "POST_ONLY", "AUCTION"]
+MarketKind = Literal["SPOT", "PERPETUAL"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 
 
@@ -168,6 +169,7 @@ class Market(View, frozen=True, kw_only=True):
     tick_size: DecimalText
     lot_size: DecimalText
     min_notional: DecimalText
+    kind: MarketKind
 
 
 class OrderBook(View, frozen=True, kw_only=True):

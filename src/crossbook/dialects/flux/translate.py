@@ -50,7 +50,7 @@ _SIDES: Final[Mapping[Side, schemas.Side]] = {Side.BUY: "BUY", Side.SELL: "SELL"
 
 # -- Names -------------------------------------------------------------------------------------------
 def market_named(markets: Markets, symbol: str) -> Market:
-    """The market of this name, perpetual or spot. Raises MarketNotFound, for a pair without an order book too."""
+    """The market of this name, if it has an order book. Raises MarketNotFound."""
     market = markets.named(symbol)
     if market.instrument.kind is InstrumentKind.SWAP_PAIR:
         raise MarketNotFound(symbol)
@@ -362,6 +362,7 @@ def market_view(market: Market) -> schemas.Market:
         tick_size=terms.tick.text(1),
         lot_size=terms.lot.text(1),
         min_notional=terms.quote.scale.format(terms.min_notional_units),
+        kind=cast("schemas.MarketKind", terms.kind.name),
     )
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossbook.application.activity import Activity, ActivityKind
+from crossbook.application.assets import Assets
 from crossbook.application.client_orders import ClientOrder, ClientTrade
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
+from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.order_filters import Condition
@@ -99,7 +101,9 @@ class Services:
     keys: Keys
     clients: Clients
     desk: Desk
+    assets: Assets
     markets: Markets
+    limits: Limits
     marks: Marks
     market_data: MarketData
     clock: Clock
