@@ -38,6 +38,7 @@ def _under_load(process: VenueProcess, settings: Settings, tokens: list[str]) ->
     pace = process.load("paced", tokens=tokens, per_s=PACED_PER_S, count=paced)
     process.load("rest", tokens=tokens, count=resting, seed=settings.seed)
     full = process.load("flood", tokens=tokens, count=flood)
+    signed = process.load("flood", module="benchmarks.signed_load", keys=process.demo_keys(), count=flood)
     missing = settings.size(LOGGED_COMMANDS) - (warm_up + 2 * flood + paced + resting)
     if missing > 0:
         process.load("flood", tokens=tokens, count=missing)
@@ -47,6 +48,7 @@ def _under_load(process: VenueProcess, settings: Settings, tokens: list[str]) ->
         *_flood_rows(empty, flood, len(tokens)),
         *_paced_rows(pace, paced),
         _ratio_row(empty, full, resting),
+        _signed_row(signed, empty, flood),
         *_restart_rows(ready_s, process.memory_mb(), resting, settings.size(LOGGED_COMMANDS)),
     ]
 
@@ -82,6 +84,19 @@ def _ratio_row(empty: dict[str, Any], full: dict[str, Any], resting: int) -> Row
         0.9,
         more_is_better=True,
         remarks=f"{full['settled_per_s']:,.0f} / {empty['settled_per_s']:,.0f} orders/s",
+    )
+
+
+def _signed_row(signed: dict[str, Any], plain: dict[str, Any], orders: int) -> Row:
+    rates = f"{signed['settled_per_s']:,.0f} / {plain['settled_per_s']:,.0f} orders/s, settled"
+    waits = f"p50 {signed['wait_p50_ms']:.1f} ms, p99 {signed['wait_p99_ms']:.1f} ms"
+    return Row(
+        f"venue: signed orders of TrueX / orders of Flux, {CONNECTIONS} connections",
+        signed["settled_per_s"] / plain["settled_per_s"],
+        "",
+        0.8,
+        more_is_better=True,
+        remarks=f"{rates}; {orders:,} orders; {waits}",
     )
 
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from random import Random
 from statistics import quantiles
@@ -37,6 +37,8 @@ CONNECTION_LOST: Final = 0
 ACCEPTED: Final = 202
 
 Outcome = dict[str, Any]
+AllSettled = Callable[[Sequence["Connection"], Sequence[tuple[str, bytes]]], Awaitable[None]]
+"""Waits until orders are settled, each with its sender and the body that answered it."""
 
 
 class LoadError(Exception):
@@ -192,8 +194,22 @@ async def rest(port: int, tokens: list[str], count: int, seed: int) -> Outcome:
 
 async def flood(port: int, tokens: list[str], count: int) -> Outcome:
     """`count` orders as fast as CONNECTIONS connections get their answers, and on until all of them are settled."""
+
+    async def all_settled(connections: Sequence[Connection], last: Sequence[tuple[str, bytes]]) -> None:
+        await _all_settled(connections, [(token, json.loads(body)["orderId"]) for token, body in last])
+
+    return await pour(port, crossing_orders(tokens), count, ACCEPTED, all_settled)
+
+
+async def pour(
+    port: int, endless: Iterator[tuple[str, bytes]], count: int, wanted: int, all_settled: AllSettled
+) -> Outcome:
+    """The first `count` of these orders, each with its sender, as fast as CONNECTIONS connections get their answers.
+
+    Each must be answered `wanted`. Then on until `all_settled` has seen the last order of each connection settled.
+    """
     connections = await connect(port, CONNECTIONS)
-    orders = islice(crossing_orders(tokens), count)
+    orders = islice(endless, count)
     done = asyncio.get_running_loop().create_future()
     waits_s: list[float] = []
     last: dict[Connection, tuple[str, bytes]] = {}
@@ -206,7 +222,7 @@ async def flood(port: int, tokens: list[str], count: int) -> Outcome:
         sent_s = perf_counter()
 
         def answered(status: int, body: bytes) -> None:
-            if status != ACCEPTED:
+            if status != wanted:
                 if not done.done():
                     done.set_exception(LoadError(f"an order was answered {status}: {body[:300]!r}"))
                 return
@@ -223,7 +239,7 @@ async def flood(port: int, tokens: list[str], count: int) -> Outcome:
         next_order(connection)
     await done
     stopped_s = perf_counter()
-    await _all_settled(connections, [(token, json.loads(body)["orderId"]) for token, body in last.values()])
+    await all_settled(connections, list(last.values()))
     settled_s = perf_counter()
     return {
         "accepted_per_s": count / (stopped_s - started_s),
@@ -318,10 +334,10 @@ PHASES: Final[dict[str, Callable[..., Awaitable[Outcome]]]] = {
 }
 
 
-def main() -> None:
+def main(phases: Mapping[str, Callable[..., Awaitable[Outcome]]] = PHASES) -> None:
     """Run the plan on standard input; its outcome goes to standard output."""
     plan = json.load(sys.stdin)
-    phase = PHASES[plan.pop("phase")]
+    phase = phases[plan.pop("phase")]
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         print(json.dumps(runner.run(_run(phase, plan))))
 

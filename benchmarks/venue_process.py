@@ -65,10 +65,10 @@ class VenueProcess:
             sleep(LOOK_S)
         return monotonic() - started_s
 
-    def load(self, phase: str, **plan: object) -> dict[str, Any]:
+    def load(self, phase: str, module: str = "benchmarks.venue_load", **plan: object) -> dict[str, Any]:
         """Run a phase of the load in a process of its own; its outcome. Raises VenueFailed."""
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.venue_load"],
+            [sys.executable, "-m", module],
             input=json.dumps({"phase": phase, "port": self.port, **plan}).encode(),
             capture_output=True,
             check=False,
@@ -78,6 +78,11 @@ class VenueProcess:
             raise VenueFailed(f"the load failed:\n{done.stderr.decode()[-2_000:]}\n{self._last_lines()}")
         outcome: dict[str, Any] = json.loads(done.stdout)
         return outcome
+
+    def demo_keys(self) -> list[dict[str, str]]:
+        """The keys of the demo users, with which they sign."""
+        document = json.loads((self._folder / "data" / "demo.json").read_text(encoding="utf-8"))
+        return [user["truex"] for user in document["users"]]
 
     def kill(self) -> None:
         """End the venue's process with SIGKILL, as a crash would."""

@@ -23,6 +23,7 @@ from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
@@ -73,6 +74,7 @@ from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id, take_id_node
+from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
@@ -88,6 +90,7 @@ from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
 from crossbook.workers.health import Condition
+from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketData, MarketDataUnavailable, MarketFeed
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
@@ -303,6 +306,7 @@ class _Wiring:
             tokens=tokens,
             desk=desk,
             funds=funds,
+            margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
@@ -367,6 +371,11 @@ class _Wiring:
         def batch_taken(size: int) -> None:
             self._metrics.note_batch("accepted", size)
 
+        def taken(commands: Sequence[LoggedCommand]) -> None:
+            logged(commands)
+            committed(sorted({command.market_id for command in commands}))
+
+        self._parts.liquidator = Liquidator(database, self._markets, self._clock, ids.next, taken)
         limits = self._settings.commit_batch_limit, self._settings.commit_queue_limit
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 

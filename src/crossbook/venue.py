@@ -29,6 +29,7 @@ from crossbook.system import Clock
 from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.health import Condition
+from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.pauses import pause
@@ -87,6 +88,7 @@ class Parts:
     account_feed: AccountFeed | None = None
     sockets: SocketRoom | None = None
     timers: Timers | None = None
+    liquidator: Liquidator | None = None
     transfer_driver: TransferDriver | None = None
     activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
@@ -178,6 +180,8 @@ class Venue:
             self._door.start("desk", parts.desk.run)
         if parts.timers is not None:
             self._workers.start("timers", parts.timers.run)
+        if parts.liquidator is not None:
+            self._workers.start("liquidator", parts.liquidator.run)
         if parts.transfer_driver is not None:
             self._workers.start("transfers", parts.transfer_driver.run)
         if parts.activity_cleaner is not None:

@@ -104,6 +104,7 @@ class Venue:
     engine: Engine = field(default_factory=Engine)
     orders: dict[int, Order] = field(default_factory=dict)
     positions: dict[int, Position] = field(default_factory=dict)
+    funding: dict[int, int] = field(default_factory=dict)
     sums: dict[int, Sums] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
     held: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
@@ -187,7 +188,8 @@ class Venue:
         needed = positions_needed(event for command in batch for event in command.events)
         accounts |= self.positions.keys() if needed.all else needed.accounts
         positions = {
-            account: PositionRow(account, self.positions[account]) for account in accounts & self.positions.keys()
+            account: PositionRow(account, self.positions[account], funding_units=self.funding.get(account, 0))
+            for account in accounts & self.positions.keys()
         }
         settlement = settle(self.terms, batch, orders, positions, self.amendments)
         self.store(settlement)
@@ -198,10 +200,11 @@ class Venue:
         for account, asset, more, more_held in settlement.balances:
             self.totals[account, asset] += more
             self.held[account, asset] += more_held
-        for account, lots, cost, realised, *changes, read_lots, read_cost, read_realised in settlement.positions:
-            assert self.positions[account] == Position(read_lots, read_cost, read_realised)
+        for account, lots, cost, realised, *changes in settlement.positions:
+            assert self.positions[account] == Position(*changes[5:8])
             self.positions[account] = Position(lots, cost, realised)
-            self.sums[account].add(Sums(*changes))
+            self.sums[account].add(Sums(*changes[:5]))
+            self.funding[account] = changes[9]
         for row in settlement.orders:
             order = self.orders[row[0]]
             order.status = OrderStatus(row[1])

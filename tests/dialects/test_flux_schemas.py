@@ -35,7 +35,7 @@ FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.Fill: "id tradeId orderId userId marketId side liquidityRole price quantity notional fee "
     "realizedPnl createdAt",
     schemas.Position: "userId marketId side quantity entryPrice markPrice notional leverage margin unrealizedPnl "
-    "realizedPnl liquidationPrice",
+    "realizedPnl liquidationPrice marginMode maintenanceMargin bankruptcyPrice fundingAccrued adlRank inLiquidation",
     schemas.Balance: "userId asset total locked available",
     schemas.OrderBook: "marketId sequence bids asks",
     schemas.Registered: "userId",

@@ -6,7 +6,7 @@ import pytest
 
 from crossbook.storage.database import Database, Transaction
 from crossbook.storage.errors import ConstraintViolated
-from tests.storage import schema_keys, schema_swaps
+from tests.storage import schema_keys, schema_risk, schema_swaps
 from tests.storage.support import using
 
 HASH = "decode(repeat('00', 32), 'hex')"
@@ -226,6 +226,7 @@ GOOD: dict[str, dict[str, str]] = {
     },
     **schema_swaps.GOOD,
     **schema_keys.GOOD,
+    **schema_risk.GOOD,
 }
 
 # What stands in the database before each wrong state is tried.
@@ -655,12 +656,16 @@ ELSEWHERE = {
 }
 
 WRONG_STATES = [
-    *((rule, insert(table, change)) for rule, table, change in [*WRONG, *schema_keys.WRONG, *schema_swaps.WRONG]),
+    *(
+        (rule, insert(table, change))
+        for rule, table, change in [*WRONG, *schema_keys.WRONG, *schema_swaps.WRONG, *schema_risk.WRONG]
+    ),
     *(
         (rule, insert(table) + insert(table, change))
-        for rule, table, change in [*TWICE, *schema_keys.TWICE, *schema_swaps.TWICE]
+        for rule, table, change in [*TWICE, *schema_keys.TWICE, *schema_swaps.TWICE, *schema_risk.TWICE]
     ),
     *STATEMENTS,
+    *schema_risk.STATEMENTS,
 ]
 
 
@@ -668,7 +673,7 @@ WRONG_STATES = [
 def world_url(module_url: str) -> str:
     async def scenario(database: Database) -> None:
         async with database.transaction() as transaction:
-            await transaction.execute(WORLD + schema_swaps.WORLD)
+            await transaction.execute(WORLD + schema_swaps.WORLD + schema_risk.WORLD)
 
     using(module_url, scenario)
     return module_url
@@ -707,7 +712,9 @@ def test_every_wrong_state_is_refused_by_the_rule_that_names_it(world_url: str) 
 def test_the_rows_that_the_wrong_ones_differ_from_are_accepted(world_url: str) -> None:
     # A command needs its counter; the log has tests of its own.
     statements = [insert(table) for table in GOOD if table != "commands"]
-    statements += [insert(table, change) for table, change in (*MORE_GOOD, *schema_swaps.MORE_GOOD)]
+    statements += [
+        insert(table, change) for table, change in (*MORE_GOOD, *schema_swaps.MORE_GOOD, *schema_risk.MORE_GOOD)
+    ]
     statements.append(POSTINGS + "(1, 0, 1, 1, 1, 5), (1, 1, 2, 1, 1, -5), (1, 2, 1, 2, 1, 9), (1, 3, 2, 2, 1, -9)")
     assert [
         (rule, statement) for rule, statement in zip(refusals(world_url, statements), statements, strict=True) if rule

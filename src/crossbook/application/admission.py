@@ -64,6 +64,8 @@ class Admission:
             if repeated is not None:
                 return repeated
         market = self._markets.numbered(order.market_id)
+        if not order.leverage:
+            order = replace(order, leverage=self._reserves.leverage_of(order, market))
         rates = _rates(order, market.instrument)
         held_units = self._reserves.for_order(order, rates, market)
         index = self._log(market.number, _submission(order, order_id))

@@ -10,6 +10,7 @@ from crossbook.domain.commands import SingleCommand
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import OrderType, Side
+from crossbook.domain.risk import MarginMode
 
 
 @dataclass
@@ -26,12 +27,20 @@ class Balance:
         return self.total_units - self.held_units - self.transfer_hold_units
 
 
-@dataclass
+@dataclass(frozen=True)
 class PositionRow:
-    """One account in one perpetual market, as stored."""
+    """One account in one perpetual market, as stored.
+
+    `isolated_units` is the margin set apart for an isolated position. `chosen_leverage` is what the account chose
+    for orders that name none, 0 for no choice. `in_liquidation` says that its scope is being liquidated.
+    """
 
     margin: MarginRow
     cost_units: int = 0
+    mode: MarginMode = MarginMode.CROSS
+    isolated_units: int = 0
+    chosen_leverage: int = 0
+    in_liquidation: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,7 @@ class Books:
     by_id: dict[int, KnownOrder] = field(default_factory=dict)
     live: dict[int, list[KnownOrder]] = field(default_factory=dict)  # by account, for cancel-all
     amendable: dict[int, AmendableOrder] = field(default_factory=dict)  # by order id
+    bad_debts: dict[int, int] = field(default_factory=dict)  # what nobody could pay, by asset id: below zero
 
     # What to write.
     orders: list[tuple[int, AdmittedOrder]] = field(default_factory=list)  # with the index of their command

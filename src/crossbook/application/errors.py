@@ -5,6 +5,8 @@ MarketNotFound, OrderNotFound        no such thing, or not the caller's
 MarketNotOpen, OrderNotOpen          there, but in a state that does not allow it
 InvalidOrder                         a field against a rule, with the nearest valid value
 InsufficientFunds                    less available than needed (margin has its own, domain.margin)
+InLiquidation                        only what reduces comes in
+WithdrawalsStopped                   losses that nobody paid are open
 DuplicateClientOrderId               the client id of another order
 EmailTaken, WrongCredentials         registering and signing in
 InvalidLogin                         signing in with a wallet
@@ -71,6 +73,22 @@ class InsufficientFunds(ApplicationError):
         self.asset = asset
         self.required_units = required_units
         self.available_units = available_units
+
+
+class InLiquidation(ApplicationError):
+    """The account's positions are being liquidated: only orders that reduce them come in, and no money goes out."""
+
+    def __init__(self, market: str) -> None:
+        super().__init__(f"positions are being liquidated ({market}): only orders that reduce them are taken")
+        self.market = market
+
+
+class WithdrawalsStopped(ApplicationError):
+    """Losses in `asset` that neither their owner nor the insurance fund could pay are open: nothing is paid out."""
+
+    def __init__(self, asset: str) -> None:
+        super().__init__(f"withdrawals of {asset} are stopped until open losses are covered; try again later")
+        self.asset = asset
 
 
 class DuplicateClientOrderId(ApplicationError):

@@ -3,19 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from crossbook.application.books import Balance, Books, PositionRow
-from crossbook.application.errors import InsufficientFunds, InvalidOrder
-from crossbook.application.markets import Market, Markets
+from crossbook.application.books import Balance, Books
+from crossbook.application.errors import InsufficientFunds, InvalidOrder, WithdrawalsStopped
+from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.risk_rows import risk_of, rows_of
 from crossbook.domain import ledger
-from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.ledger import Journal, LedgerType
-from crossbook.domain.margin import (
-    equity_units,
-    held_orders_units,
-    position_margin_units,
-    withdrawable_units,
-)
 
 
 class WallClock(Protocol):
@@ -83,28 +77,21 @@ class Funds:
         return balances[asset]
 
     def withdrawable(self, books: Books, account_id: int, asset_id: int) -> int:
-        """What may leave of an asset (3.1): wallet and equity, less all margin; for spot assets what is not held."""
-        balance = books.balances.get((account_id, asset_id), Balance())
-        free = balance.free_units
-        unrealised = positions = orders = reserve = value = 0
-        for market, row in self._perpetuals(books, account_id, asset_id):
-            mark = self._marks.mark_ticks(market.number) or 1
-            notional = market.instrument.notional_units(mark, row.margin.position_lots)
-            unrealised += notional - row.cost_units
-            value += abs(notional)
-            positions += position_margin_units(market.instrument, row.margin, mark)
-            orders += held_orders_units(market.instrument, row.margin, mark) - row.margin.fee_reserve_units
-            reserve += row.margin.fee_reserve_units
-        return withdrawable_units(free, equity_units(free, unrealised), positions, orders, reserve, value)
+        """What may leave of an asset (3.1): wallet and equity, less all margin; for spot assets what is not held.
 
-    def _perpetuals(self, books: Books, account_id: int, asset_id: int) -> list[tuple[Market, PositionRow]]:
-        rows = []
-        for market in self._markets:
-            row = books.positions.get((account_id, market.number))
-            perpetual = market.instrument.kind is InstrumentKind.PERPETUAL
-            if row is not None and perpetual and market.quote_asset_id == asset_id:
-                rows.append((market, row))
-        return rows
+        Nothing leaves an account while a position of it is being liquidated. Raises WithdrawalsStopped while bad
+        debt is open in the asset.
+        """
+        if books.bad_debts.get(asset_id, 0) < 0:
+            raise WithdrawalsStopped(self._asset_named(asset_id))
+        rows = list(rows_of(books.positions, account_id, asset_id, self._markets))
+        if any(row.in_liquidation for _, row in rows):
+            return 0
+        return risk_of(books, account_id, asset_id, self._markets, self._marks).withdrawable_units
+
+    def _asset_named(self, asset_id: int) -> str:
+        names = [market.instrument.quote.name for market in self._markets if market.quote_asset_id == asset_id]
+        return names[0] if names else str(asset_id)
 
 
 def _require_positive(amount_units: int) -> None:

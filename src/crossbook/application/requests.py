@@ -15,7 +15,8 @@ class NewOrder:
     """One order to enter. Fields as in `domain.commands.SubmitOrder`; `market_id` is the market's number.
 
     `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
-    worst price at which it may trade. `leverage` counts for perpetuals only. The fee rates, in parts per
+    worst price at which it may trade. `leverage` counts for perpetuals only;
+    0 takes what the account chose for the market. The fee rates, in parts per
     million, are those of the market unless they are given; they hold for the order's whole life.
 
     `client_order_id` names one order of the account for ever; `external_id` names one live order, and an

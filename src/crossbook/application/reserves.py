@@ -4,27 +4,28 @@ Every method either sets aside, in the batch's books, what its order or amendmen
 leaves them as they were.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from crossbook.application.books import AmendableOrder, Balance, Books, FeeRates, PositionRow, Reserve
-from crossbook.application.errors import InsufficientFunds, InvalidOrder
+from crossbook.application.errors import InLiquidation, InsufficientFunds, InvalidOrder
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.requests import NewOrder
+from crossbook.application.risk_rows import risk_of, rows_of
 from crossbook.domain.amendments import Terms, growth, possible_terms
 from crossbook.domain.fees import fee_reserve_units
 from crossbook.domain.holds import SpotHold, held_for_growth, hold_for_amount, hold_for_buy, hold_for_sell
 from crossbook.domain.instruments import Asset, Instrument, InstrumentKind
 from crossbook.domain.margin import (
     MarginRow,
+    MarginState,
     check_new_order,
-    equity_units,
-    initial_margin_units,
     open_loss_units,
+    position_margin_units,
     require_margin,
 )
 from crossbook.domain.orders import Side
+from crossbook.domain.risk import MarginMode, only_reduces
 
 NOTHING = Reserve()
 
@@ -62,13 +63,13 @@ class Reserves:
     # -- Perpetuals ----------------------------------------------------------------------------------
     def _reserve_margin(self, order: NewOrder, rates: FeeRates, market: Market) -> None:
         """Count the order in its account's row of the market, if the account's equity carries it (3.2)."""
-        key = (order.account_id, market.number)
-        before = self._books.positions.get(key) or PositionRow(MarginRow(order.leverage))
         if order.price_ticks == 0 and not order.reduce_only:
             raise InvalidOrder("price", "is needed to know what the order can cost")
-        row = before.margin if _has_risk(before.margin) else replace(before.margin, leverage=order.leverage)
         if order.reduce_only:
             return
+        key = (order.account_id, market.number)
+        before = self._books.positions.get(key) or PositionRow(MarginRow(order.leverage))
+        row = before.margin if _has_risk(before.margin) else replace(before.margin, leverage=order.leverage)
         instrument = market.instrument
         notional = instrument.notional_units(order.price_ticks, order.quantity_lots)
         reserve = fee_reserve_units(notional, rates.maker_ppm, rates.taker_ppm, order.post_only)
@@ -77,9 +78,16 @@ class Reserves:
         after = replace(after, leverage=min(after.leverage, order.leverage))
         mark = self._mark(market.number, order.price_ticks)
         loss = open_loss_units(instrument, order.side, order.price_ticks, order.quantity_lots, mark)
-        self._require(order.account_id, market, row, after, mark, loss)
-        self._books.positions[key] = PositionRow(after, before.cost_units)
+        self._require(order.account_id, market, order.side, row, after, mark, loss)
+        self._books.positions[key] = replace(before, margin=after)
         self._books.touched_positions.add(key)
+
+    def leverage_of(self, order: NewOrder, market: Market) -> int:
+        """The leverage of an order: what it names, else what the account chose for the market, else the highest."""
+        if order.leverage or market.instrument.kind is not InstrumentKind.PERPETUAL:
+            return order.leverage or 1
+        row = self._books.positions.get((order.account_id, market.number))
+        return (row.chosen_leverage if row is not None else 0) or market.instrument.max_leverage
 
     def _reserve_more(self, order: AmendableOrder, asked: Terms, market: Market) -> Reserve:
         """Count an amendment's growth in the row, if the account's equity carries the amended order as a new one.
@@ -98,48 +106,57 @@ class Reserves:
         key = (account_id, market.number)
         row = self._books.positions[key]
         after = row.margin.with_order(order.side, more.lots, notional, reserve)
-        self._require(account_id, market, _without(order, row.margin, instrument), after, mark, loss)
-        self._books.positions[key] = PositionRow(after, row.cost_units)
+        without = _without(order, row.margin, instrument)
+        self._require(account_id, market, order.side, without, after, mark, loss)
+        self._books.positions[key] = replace(row, margin=after)
         self._books.touched_positions.add(key)
         return Reserve(more.lots, notional, reserve)
 
     def _require(
-        self, account_id: int, market: Market, before: MarginRow, after: MarginRow, mark_ticks: int, open_loss: int
+        self,
+        account_id: int,
+        market: Market,
+        side: Side,
+        before: MarginRow,
+        after: MarginRow,
+        mark_ticks: int,
+        open_loss: int,
     ) -> None:
-        """Raise InsufficientMargin unless the account's equity carries the row `after`."""
-        equity = self._equity(account_id, market)
-        elsewhere = self._margin_elsewhere(account_id, market.number)
-        require_margin(check_new_order(market.instrument, before, after, mark_ticks, equity, elsewhere, open_loss))
+        """Raise InsufficientMargin unless the account's equity carries the row `after`.
+
+        Whoever is short of initial margin may only reduce (3.3). Raises InLiquidation for a scope that is being
+        liquidated, unless the order can only reduce.
+        """
+        reduces = only_reduces(after, side)
+        if not reduces and self._in_liquidation(account_id, market):
+            raise InLiquidation(market.symbol)
+        risk = risk_of(self._books, account_id, market.quote_asset_id, self._markets, self._marks)
+        elsewhere = 0
+        for each in risk.exposures:
+            isolated = each.mode is MarginMode.ISOLATED
+            if each.market_id != market.number:
+                elsewhere += each.order_units + each.row.fee_reserve_units + (0 if isolated else each.initial_units)
+            elif isolated:  # its position's margin is set apart already
+                elsewhere -= position_margin_units(market.instrument, before, mark_ticks)
+        equity = risk.cross.equity_units
+        decision = check_new_order(market.instrument, before, after, mark_ticks, equity, elsewhere, open_loss)
+        carried = decision.required_units <= decision.available_units
+        if decision.accepted and not carried and not reduces:
+            healthy = risk.scope_of(market.number).state is MarginState.HEALTHY
+            decision = replace(decision, accepted=healthy)
+        require_margin(decision)
+
+    def _in_liquidation(self, account_id: int, market: Market) -> bool:
+        """Whether the scope that the market belongs to is flagged: itself, or all cross positions of its asset."""
+        own = self._books.positions.get((account_id, market.number))
+        if own is not None and own.mode is MarginMode.ISOLATED:
+            return own.in_liquidation
+        rows = rows_of(self._books.positions, account_id, market.quote_asset_id, self._markets)
+        return any(row.in_liquidation for _, row in rows if row.mode is MarginMode.CROSS)
 
     def _mark(self, market_id: int, otherwise_ticks: int) -> int:
         """The mark price; before there is one, the price that the order itself names."""
         return self._marks.mark_ticks(market_id) or otherwise_ticks
-
-    def _equity(self, account_id: int, market: Market) -> int:
-        """Wallet, less what orders and withdrawals hold, plus unrealised PnL of all positions in this quote asset."""
-        balance = self._books.balances.get((account_id, market.quote_asset_id), Balance())
-        unrealised = 0
-        for other, row in self._rows(account_id, market.quote_asset_id):
-            mark = self._marks.mark_ticks(other.number)
-            if row.margin.position_lots and mark is not None:
-                unrealised += other.instrument.notional_units(mark, row.margin.position_lots) - row.cost_units
-        return equity_units(balance.free_units, unrealised)
-
-    def _margin_elsewhere(self, account_id: int, but_market_id: int) -> int:
-        """Initial margin and fee reserves of the account's other markets."""
-        quote = self._markets.numbered(but_market_id).quote_asset_id
-        total = 0
-        for market, row in self._rows(account_id, quote):
-            if market.number != but_market_id:
-                mark = self._mark(market.number, 1)
-                total += initial_margin_units(market.instrument, row.margin, mark) + row.margin.fee_reserve_units
-        return total
-
-    def _rows(self, account_id: int, quote_asset_id: int) -> Iterable[tuple[Market, PositionRow]]:
-        for market in self._markets:
-            row = self._books.positions.get((account_id, market.number))
-            if row is not None and market.quote_asset_id == quote_asset_id:
-                yield market, row
 
     # -- Spot ----------------------------------------------------------------------------------------
     def _hold_more(self, order: AmendableOrder, asked: Terms, market: Market) -> Reserve:
@@ -153,8 +170,10 @@ class Reserves:
         return Reserve(held_units=units)
 
     def _hold(self, account_id: int, side: Side, market: Market, asset: Asset, units: int) -> None:
-        """Hold units of a balance (3.13). Raises InsufficientFunds."""
+        """Hold units of a balance (3.13). Raises InsufficientFunds, and InLiquidation for what backs such positions."""
         key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
+        if any(row.in_liquidation for _, row in rows_of(self._books.positions, account_id, key[1], self._markets)):
+            raise InLiquidation(market.symbol)
         balance = self._books.balances.get(key, Balance())
         available = min(balance.free_units, self._free_of_margin(*key, balance))
         if units > available:

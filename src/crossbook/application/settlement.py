@@ -73,8 +73,10 @@ from crossbook.domain.events import (
     TradePrevented,
 )
 from crossbook.domain.fees import LiquidityRole
-from crossbook.domain.ledger import Journal, LedgerType, TradeSide
+from crossbook.domain.ledger import Journal, LedgerType, TradeSide, fund_postings
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.liquidating import fund_payment_units
+from crossbook.domain.orders import Side
 
 OPEN: Final = int(OrderStatus.OPEN)
 PARTIALLY_FILLED: Final = int(OrderStatus.PARTIALLY_FILLED)
@@ -146,15 +148,17 @@ def settle(
     orders: dict[int, OrderRow],
     positions: dict[int, PositionRow],
     amendments: Mapping[int, AmendmentRow] = NO_AMENDMENTS,
+    fund_units: int = 0,
 ) -> Settlement:
     """Settle the events of `commands`, which follow each other in the market's log.
 
     `orders` holds the stored rows of `orders_named`, by id; `positions`, for a perpetual, the rows of
     their accounts. Both are used up: they show the new state afterwards. `amendments` are those of
-    `amendments_named` that set something aside, by sequence. Raises SettlementFault when the
+    `amendments_named` that set something aside, by sequence. `fund_units` is what the insurance fund has, for
+    liquidation orders. Raises SettlementFault when the
     events do not fit the rows, UnknownOrder when there is no row, ValueError for a market of swaps.
     """
-    batch = _Batch(terms, orders, positions, amendments)
+    batch = _Batch(terms, orders, positions, amendments, fund_units)
     for command in commands:
         batch.settle(command)
     return batch.result()
@@ -169,8 +173,10 @@ class _Batch:
         orders: dict[int, OrderRow],
         positions: dict[int, PositionRow],
         amendments: Mapping[int, AmendmentRow],
+        fund_units: int,
     ) -> None:
         instrument = terms.instrument
+        self._fund_units = fund_units
         self._terms = terms
         self._market_id = terms.market_id
         self._orders = orders
@@ -228,9 +234,7 @@ class _Batch:
         written = self._written
         written.steps = self._reporter.steps
         written.balances = self._balance_rows()
-        written.positions = [
-            _position_change(row) for _, row in sorted(self._positions.items()) if _position_changed(row)
-        ]
+        written.positions = [_position_change(row) for _, row in sorted(self._positions.items()) if row.is_changed]
         written.orders = [_order_change(row) for _, row in sorted(self._orders.items()) if row.touched_at_ms >= 0]
         return written
 
@@ -261,6 +265,8 @@ class _Batch:
         maker_ppm = max(0 if event.auction else -taker_ppm, maker.maker_fee_ppm)
         journal, of_maker, of_taker = self._money.trade(maker, taker, price_ticks, quantity_lots, maker_ppm, taker_ppm)
         notional_units = price_ticks * quantity_lots * self._unit
+        if taker.bankruptcy_ticks:
+            journal = self._with_fund_flow(journal, taker, price_ticks, quantity_lots)
         self._record(event, journal)
         self._fill(event, maker, event.maker_open_lots, of_maker, MAKER, maker_ppm, notional_units)
         self._fill(event, taker, event.taker_open_lots, of_taker, taker_role, taker_ppm, notional_units)
@@ -356,6 +362,15 @@ class _Batch:
         journal, closing = settle_positions(self._terms, self._positions, event, self._now_ms)
         self._record(event, journal, LedgerType.REALIZED_PNL)
         self._written.closings.append(closing)
+
+    def _with_fund_flow(self, journal: Journal, taker: OrderRow, price_ticks: int, quantity_lots: int) -> Journal:
+        """The journal of a liquidation's fill, with what the insurance fund receives or pays for it (3.6)."""
+        instrument = self._terms.instrument
+        closed = -quantity_lots if taker.side == int(Side.BUY) else quantity_lots
+        flow = fund_payment_units(instrument, closed, price_ticks, taker.bankruptcy_ticks, self._fund_units)
+        self._fund_units += flow
+        self._positions[taker.account_id].settle_with_fund(flow)
+        return Journal(journal.postings + fund_postings(taker.account_id, instrument.quote.name, flow))
 
     # What they share.
     def _live(self, event: Any) -> OrderRow:
@@ -457,17 +472,6 @@ class _Batch:
         return SettlementFault(self._market_id, event.sequence, event.index, message)
 
 
-def _position_changed(row: PositionRow) -> bool:
-    return (
-        row.position is not row.read
-        or row.buy_lots != 0
-        or row.buy_notional_units != 0
-        or row.sell_lots != 0
-        or row.sell_notional_units != 0
-        or row.fee_reserve_units != 0
-    )
-
-
 def _position_change(row: PositionRow) -> PositionChange:
     after, read = row.position, row.read
     return (
@@ -483,6 +487,11 @@ def _position_change(row: PositionRow) -> PositionChange:
         read.quantity_lots,
         read.cost_units,
         read.realised_units,
+        row.margin_units,
+        row.funding_units,
+        row.read_margin_units,
+        row.mode,
+        row.in_liquidation,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from crossbook.application.settlement_rows import AmendmentRow, MarketTerms, OrderRow, PositionRow
-from crossbook.domain import holds, ledger, positions
+from crossbook.domain import holds, ledger
 from crossbook.domain.accounts import clearing_account
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.fees import fee_reserve_units, fee_units
@@ -69,6 +69,7 @@ class PerpetualMoney:
     def __init__(self, terms: MarketTerms, rows: dict[int, PositionRow]) -> None:
         self.held: dict[tuple[int, int], int] = {}
         self._rows = rows
+        self._instrument = terms.instrument
         self._unit = terms.instrument.units_per_tick_lot
         self._quote = terms.instrument.quote.name
         self._clearing = clearing_account(terms.market_id)
@@ -110,9 +111,7 @@ class PerpetualMoney:
 
     def _fill(self, order: OrderRow, price_ticks: int, quantity_lots: int, fee: int) -> TradeSide:
         row = self._row(order.account_id)
-        row.position, realised = positions.apply_fill(
-            row.position, SIDES[order.side], quantity_lots, price_ticks, self._unit
-        )
+        realised = row.fill(self._instrument, SIDES[order.side], quantity_lots, price_ticks)
         self.reduce(order, quantity_lots, price_ticks)
         return TradeSide(order.account_id, self._quote, fee, realised)
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from crossbook.application.settlement_rows import ClosedRow, Closing, Funding, MarketTerms, PositionRow
-from crossbook.domain import funding, ledger, positions
+from crossbook.domain import funding, ledger
 from crossbook.domain.accounts import clearing_account
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, ForcedTrade, FundingApplied, PositionsSettled
@@ -54,6 +54,8 @@ def apply_funding(
     held = [(account, lots) for account, lots in held if lots]
     paid = funding.settle_funding(instrument, held, event.index_price_ticks, Fraction(event.rate_ppb, BILLION))
     payments = tuple((account, lots, units) for (account, lots), (_, units) in zip(held, paid.payments, strict=True))
+    for account, units in paid.payments:
+        rows[account].pay(units)
     journal = ledger.funding(instrument.quote.name, paid.payments)
     return journal, Funding(event, time_ms, payments, paid.dust_units)
 
@@ -74,9 +76,7 @@ def force_trade(
             raise PositionFault(
                 f"account {account} has {held} lots: {event.quantity_lots} forced would not reduce them"
             )
-        row.position, realised = positions.apply_fill(
-            row.position, side, event.quantity_lots, event.price_ticks, instrument.units_per_tick_lot
-        )
+        realised = row.fill(instrument, side, event.quantity_lots, event.price_ticks)
         sides.append(TradeSide(account, instrument.quote.name, 0, realised))
     journal = ledger.forced_trade(clearing_account(terms.market_id), instrument.quote.name, tuple(sides))
     return journal, sides[0], sides[1]
@@ -97,9 +97,7 @@ def settle_positions(
         if before.quantity_lots == 0:
             continue
         side = Side.SELL if before.quantity_lots > 0 else Side.BUY
-        row.position, realised = positions.apply_fill(
-            before, side, abs(before.quantity_lots), event.price_ticks, instrument.units_per_tick_lot
-        )
+        realised = row.fill(instrument, side, abs(before.quantity_lots), event.price_ticks)
         closed.append((account, before.quantity_lots, before.cost_units, realised))
         sides.append(TradeSide(account, instrument.quote.name, 0, realised))
     if len(closed) != event.positions:

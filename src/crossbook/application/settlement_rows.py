@@ -5,17 +5,21 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from crossbook.application.activity import Step
+from crossbook.application.markets import Market
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, FundingApplied, PositionsSettled, PricesUpdated
 from crossbook.domain.instruments import Instrument
+from crossbook.domain.isolated import margin_after_fill
 from crossbook.domain.lifecycle import OrderStatus
-from crossbook.domain.orders import MarketState
-from crossbook.domain.positions import Position
+from crossbook.domain.orders import MarketState, Side
+from crossbook.domain.positions import Position, apply_fill
+from crossbook.domain.risk import MarginMode
 
 PENDING: Final = int(OrderStatus.PENDING)
 LAST_LIVE: Final = int(OrderStatus.PARTIALLY_FILLED)
 
 FLAT: Final = Position()
+CROSS: Final = int(MarginMode.CROSS)
 
 
 class SettlementFault(CrossbookError):
@@ -37,12 +41,16 @@ class UnknownOrder(SettlementFault):
 
 @dataclass(frozen=True)
 class MarketTerms:
-    """What settlement must know of a market: its number, its terms, and the numbers of its assets."""
+    """What settlement must know of a market: its number, its terms, and the numbers of its assets.
+
+    `perpetuals` are all that are settled in its quote asset, itself included: what cross positions stand together in.
+    """
 
     market_id: int
     instrument: Instrument
     base_asset_id: int
     quote_asset_id: int
+    perpetuals: tuple[Market, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,13 @@ class OrderRow:
 
     `budget_left` is what a live order by amount may still spend, in ticks times lots; such an order has
     never anything in `open_lots`. `traded_units` is the worth of the fills of this batch, in quote units.
-    `touched_at_ms` is the time of the last change, -1 for none.
+    `touched_at_ms` is the time of the last change, -1 for none. `bankruptcy_ticks` is 0 for all but a liquidation
+    order.
     """
 
     __slots__ = (
         "account_id",
+        "bankruptcy_ticks",
         "budget",
         "budget_left",
         "filled_lots",
@@ -105,6 +115,7 @@ class OrderRow:
         maker_fee_ppm: int,
         taker_fee_ppm: int,
         keeps_activity: bool = False,
+        bankruptcy_ticks: int = 0,
     ) -> None:
         self.order_id = order_id
         self.account_id = account_id
@@ -126,6 +137,7 @@ class OrderRow:
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
         self.keeps_activity = keeps_activity
+        self.bankruptcy_ticks = bankruptcy_ticks
         self.traded_units = 0
         self.touched_at_ms = -1
 
@@ -145,8 +157,9 @@ class AmendmentRow(NamedTuple):
 class PositionRow:
     """A working copy of an account's row in one perpetual market.
 
-    The position is the new one; the open sums and the fee reserve are changes, to be added to what is
-    stored, because orders are accepted into the same row at the same time.
+    The position is the new one, and so are the margin of an isolated position and what funding brought; the open
+    sums and the fee reserve are changes, to be added to what is stored, because orders are accepted into the same row
+    at the same time.
     """
 
     __slots__ = (
@@ -154,21 +167,82 @@ class PositionRow:
         "buy_lots",
         "buy_notional_units",
         "fee_reserve_units",
+        "funding_units",
+        "in_liquidation",
+        "leverage",
+        "margin_units",
+        "mode",
         "position",
         "read",
+        "read_funding_units",
+        "read_margin_units",
         "sell_lots",
         "sell_notional_units",
     )
 
-    def __init__(self, account_id: int, position: Position = FLAT) -> None:
+    def __init__(
+        self,
+        account_id: int,
+        position: Position = FLAT,
+        leverage: int = 1,
+        mode: int = CROSS,
+        margin_units: int = 0,
+        in_liquidation: bool = False,
+        funding_units: int = 0,
+    ) -> None:
         self.account_id = account_id
         self.position = position
         self.read = position
+        self.leverage = leverage
+        self.mode = mode
+        self.margin_units = self.read_margin_units = margin_units
+        self.in_liquidation = in_liquidation
+        self.funding_units = self.read_funding_units = funding_units
         self.buy_lots = 0
         self.buy_notional_units = 0
         self.sell_lots = 0
         self.sell_notional_units = 0
         self.fee_reserve_units = 0
+
+    def fill(self, instrument: Instrument, side: Side, quantity_lots: int, price_ticks: int) -> int:
+        """Apply a fill to the position and to its margin; gives what it realised, in quote units."""
+        before = self.position
+        self.position, realised = apply_fill(before, side, quantity_lots, price_ticks, instrument.units_per_tick_lot)
+        if self.mode != CROSS:
+            self.margin_units = margin_after_fill(
+                instrument, self.leverage, self.margin_units, before, self.position, price_ticks, self.in_liquidation
+            )
+        if self.funding_units and self.position.quantity_lots * before.quantity_lots <= 0:
+            self.funding_units = 0  # another position from now on
+        return realised
+
+    def pay(self, units: int) -> None:
+        """Funding was received, or paid when negative: from the margin of an isolated position."""
+        self.funding_units += units
+        if self.mode != CROSS:
+            self.margin_units += units
+
+    def settle_with_fund(self, flow_units: int) -> None:
+        """The insurance fund received so much from the position, or paid it: its isolated margin changes too."""
+        if self.mode == CROSS:
+            return
+        left = self.margin_units - flow_units
+        # Of a position that is gone only a debt stays; all else went back to the wallet.
+        self.margin_units = left if self.position.quantity_lots else min(0, left) if self.margin_units < 0 else 0
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything is to be written."""
+        return (
+            self.position is not self.read
+            or self.margin_units != self.read_margin_units
+            or self.funding_units != self.read_funding_units
+            or self.buy_lots != 0
+            or self.buy_notional_units != 0
+            or self.sell_lots != 0
+            or self.sell_notional_units != 0
+            or self.fee_reserve_units != 0
+        )
 
 
 FundingPaymentRow = tuple[int, int, int]
@@ -206,9 +280,9 @@ PostingRow = tuple[int, int, int, int, int, int]
 """place of the journal, line, account, asset, kind, units."""
 BalanceRow = tuple[int, int, int, int]
 """account, asset, more of the total, more held."""
-PositionChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+PositionChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, bool]
 """account; new lots, cost, realised; more bought open lots, notional, sold open lots, notional, fee reserve; lots,
-cost, realised as they were read."""
+cost, realised as they were read; new isolated margin and funding; margin, mode and flag as they were read."""
 OrderChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """order; new status, reason, quantity, price, trigger, open, filled; more filled notional; new held; held as it was
 read; ms."""

@@ -33,7 +33,8 @@ def check(order: NewOrder, instrument: Instrument, now_ms: int) -> None:
     _check_display(order)
     _check_trigger(order)
     if instrument.kind is InstrumentKind.PERPETUAL:
-        _instrument_rule(lambda: instrument.check_leverage(order.leverage))
+        if order.leverage:  # 0 is what the account chose
+            _instrument_rule(lambda: instrument.check_leverage(order.leverage))
         _require(order.budget == 0, "budget", "is for spot markets; a perpetual needs a quantity")
     else:
         _require(order.leverage == 1, "leverage", "is for perpetuals only", "1")

@@ -7,6 +7,7 @@ from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
+from crossbook.domain.risk import MarginMode
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,11 @@ class FillDetails:
 
 @dataclass(frozen=True)
 class PositionDetails:
-    """One account's row in one perpetual market."""
+    """One account's row in one perpetual market.
+
+    `isolated_units` is what is set apart for an isolated position, `funding_units` what funding brought (negative:
+    cost) since the position was opened.
+    """
 
     account_id: int
     market_id: int
@@ -78,6 +83,10 @@ class PositionDetails:
     cost_units: int
     realised_pnl_units: int
     margin: MarginRow
+    mode: MarginMode = MarginMode.CROSS
+    isolated_units: int = 0
+    funding_units: int = 0
+    in_liquidation: bool = False
 
     @property
     def leverage(self) -> int:

@@ -189,6 +189,19 @@ def cover_loss(account_id: int, asset: str, loss_units: int, fund_units: int) ->
     )
 
 
+def fund_postings(account_id: int, asset: str, flow_units: int) -> tuple[Posting, ...]:
+    """What the insurance fund receives from a liquidated account for a fill, or pays it when negative (3.6)."""
+    type_ = LedgerType.INSURANCE_FUND_CREDIT if flow_units > 0 else LedgerType.INSURANCE_FUND_TRANSFER
+    return _move(account_id, INSURANCE, asset, flow_units, type_)
+
+
+def repay_bad_debt(asset: str, amount_units: int) -> Journal:
+    """Money of the insurance fund against open bad debt. Raises InvalidValue unless the amount is positive."""
+    return Journal(
+        _move(INSURANCE, BAD_DEBT, asset, _positive(amount_units, "amount"), LedgerType.INSURANCE_FUND_TRANSFER)
+    )
+
+
 def fold(journals: Iterable[Journal], start: Mapping[tuple[int, str], int] | None = None) -> Balances:
     """The balances after `journals`, from `start` or from nothing. Balances are never anything but this."""
     balances: Balances = dict(start or {})

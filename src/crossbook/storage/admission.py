@@ -21,11 +21,13 @@ from crossbook.application.books import (
     PositionRow,
 )
 from crossbook.application.errors import StoreRefused
+from crossbook.domain.accounts import BAD_DEBT
 from crossbook.domain.amendments import Terms
 from crossbook.domain.commands import COMMAND_VERSION
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import OrderType, Side
+from crossbook.domain.risk import MarginMode
 from crossbook.matching.codec import encode_records
 from crossbook.storage import activity, commands_log
 from crossbook.storage.commands_log import LoggedCommand
@@ -98,17 +100,29 @@ async def read_positions(transaction: Transaction, accounts: Sequence[int]) -> d
     rows = await transaction.rows(
         """
         SELECT account_id, market_id, leverage, position_lots, open_buy_lots, open_buy_notional_units,
-            open_sell_lots, open_sell_notional_units, fee_reserve_units, cost_units
+            open_sell_lots, open_sell_notional_units, fee_reserve_units, cost_units, margin_mode,
+            isolated_margin_units, chosen_leverage, liquidation_id IS NOT NULL
         FROM positions WHERE account_id = ANY ($1::bigint[]) ORDER BY account_id, market_id FOR NO KEY UPDATE
         """,
         accounts,
     )
     return {
         (row[0], row[1]): PositionRow(
-            MarginRow(row[2], row[3], row[4], int(row[5]), row[6], int(row[7]), row[8]), row[9]
+            MarginRow(row[2], row[3], row[4], int(row[5]), row[6], int(row[7]), row[8]),
+            row[9],
+            MarginMode(row[10]),
+            row[11],
+            row[12],
+            row[13],
         )
         for row in rows
     }
+
+
+async def read_bad_debts(transaction: Transaction) -> dict[int, int]:
+    """What stands open as bad debt, by asset id: below zero where something does."""
+    rows = await transaction.rows("SELECT asset_id, total_units FROM balances WHERE account_id = $1", BAD_DEBT)
+    return {row[0]: row[1] for row in rows}
 
 
 _KNOWN = "order_id, account_id, market_id, status, created_at_ms, request_hash, external_id, keeps_activity"

@@ -7,7 +7,7 @@ from crossbook.application.books import Balance, Books
 from crossbook.application.errors import InvalidOrder
 from crossbook.domain.ledger import Journal, LedgerType
 from crossbook.storage import ledger, markets
-from crossbook.storage.admission import read_balances, read_positions
+from crossbook.storage.admission import read_bad_debts, read_balances, read_positions
 from crossbook.storage.database import Database
 from crossbook.storage.errors import StatementFailed
 
@@ -44,6 +44,7 @@ class FundsStore:
             books = Books()
             books.balances = await read_balances(transaction, [account_id])
             books.positions = await read_positions(transaction, [account_id])
+            books.bad_debts = await read_bad_debts(transaction)
             asset_ids = await markets.asset_ids(transaction)
             journal = decide(books, asset_ids)
             await ledger.post(transaction, [ledger.Entry(kind, journal)], asset_ids, now_ms)

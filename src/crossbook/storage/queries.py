@@ -14,6 +14,7 @@ from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import MarginRow
 from crossbook.domain.orders import MAX_ID, OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
+from crossbook.domain.risk import MarginMode
 from crossbook.storage.database import Database, Row
 
 _ORDER = """
@@ -31,7 +32,8 @@ _FILL = """
 """
 _POSITIONS = """
     SELECT account_id, market_id, position_lots, cost_units, realised_pnl_units, leverage, open_buy_lots,
-        open_buy_notional_units, open_sell_lots, open_sell_notional_units, fee_reserve_units
+        open_buy_notional_units, open_sell_lots, open_sell_notional_units, fee_reserve_units, margin_mode,
+        isolated_margin_units, funding_units, liquidation_id IS NOT NULL AS in_liquidation
     FROM positions WHERE account_id = $1 ORDER BY market_id
 """
 _POSITIONS_OF_MANY = _POSITIONS.replace("= $1", "= ANY ($1::bigint[])")
@@ -202,4 +204,8 @@ def _position(row: Row) -> PositionDetails:
             int(row["open_sell_notional_units"]),
             row["fee_reserve_units"],
         ),
+        MarginMode(row["margin_mode"]),
+        row["isolated_margin_units"],
+        row["funding_units"],
+        row["in_liquidation"],
     )

@@ -23,6 +23,7 @@ from crossbook.application.settlement_rows import (
     PositionRow,
     Settlement,
 )
+from crossbook.domain.accounts import FEES, INSURANCE
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event
 from crossbook.domain.instruments import Asset, FeeAsset, Instrument, InstrumentKind
@@ -33,6 +34,7 @@ from crossbook.storage import activity
 from crossbook.storage.commands_log import UnknownMarket
 from crossbook.storage.database import Transaction, columns
 from crossbook.storage.errors import TransactionConflict
+from crossbook.storage.flagging import flag, perpetuals_of
 from crossbook.storage.market_settlement import write_market
 
 ADVISORY_KEY: Final = 0x5345544C
@@ -82,7 +84,9 @@ async def read_terms(transaction: Transaction, symbol: str) -> MarketTerms:
         funding_interval_hours=row["funding_interval_hours"],
         funding_rate_cap_ppm=row["funding_rate_cap_ppm"],
     )
-    return MarketTerms(row["market_id"], instrument, row["base_asset_id"], row["quote_asset_id"])
+    perpetual = instrument.kind is InstrumentKind.PERPETUAL
+    perpetuals = await perpetuals_of(transaction, row["quote_asset_id"]) if perpetual else []
+    return MarketTerms(row["market_id"], instrument, row["base_asset_id"], row["quote_asset_id"], tuple(perpetuals))
 
 
 async def settled_sequence(transaction: Transaction, market_id: int) -> int:
@@ -125,8 +129,10 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
         await _read_positions(transaction, market_id, needed, positions)
     amended = amendments_named(event for _, of_one in fresh for event in of_one)
     amendments = await _read_amendments(transaction, market_id, amended) if amended else {}
-    settlement = settle(terms, commands, orders, positions, amendments)
-    await _write(transaction, market_id, settlement, journal_ids)
+    liquidates = any(order.bankruptcy_ticks for order in orders.values())
+    fund_units = await _lock_fund(transaction, terms.quote_asset_id) if liquidates else 0
+    settlement = settle(terms, commands, orders, positions, amendments, fund_units)
+    await _write(transaction, terms, settlement, journal_ids, fresh[-1][0], times_ms[-1])
     await activity.write(transaction, settlement.steps, max(now_ms, times_ms[-1]))
     await _advance(transaction, market_id, settled, fresh[-1][0])
     return fresh[-1][0]
@@ -183,15 +189,16 @@ async def _read_rows(
         """
         SELECT order_id, account_id, side, post_only, reduce_only, status, reason, quantity_lots, price_ticks,
             trigger_price_ticks, budget, open_lots, filled_lots, held_units, maker_fee_ppm, taker_fee_ppm,
-            keeps_activity, position_lots, cost_units, realised_pnl_units
+            keeps_activity, bankruptcy_price_ticks, position_lots, cost_units, realised_pnl_units, positions.leverage,
+            margin_mode, isolated_margin_units, liquidation_id IS NOT NULL, funding_units
         FROM orders LEFT JOIN positions USING (account_id, market_id)
         WHERE order_id = ANY ($1::bigint[]) AND market_id = $2
         """,
         order_ids,
         market_id,
     )
-    orders = {row[0]: OrderRow(*row[:17]) for row in rows}
-    positions = {row[1]: PositionRow(row[1], Position(*row[17:])) for row in rows if row[17] is not None}
+    orders = {row[0]: OrderRow(*row[:18]) for row in rows}
+    positions = {row[1]: PositionRow(row[1], Position(*row[18:21]), *row[21:]) for row in rows if row[18] is not None}
     return orders, positions
 
 
@@ -201,15 +208,16 @@ async def _read_positions(
     """Add the positions of accounts that have no order in the batch."""
     rows = await transaction.rows(
         """
-        SELECT account_id, position_lots, cost_units, realised_pnl_units FROM positions
-        WHERE market_id = $1 AND (account_id = ANY ($2::bigint[]) OR ($3 AND is_open))
+        SELECT account_id, position_lots, cost_units, realised_pnl_units, leverage, margin_mode, isolated_margin_units,
+            liquidation_id IS NOT NULL, funding_units
+        FROM positions WHERE market_id = $1 AND (account_id = ANY ($2::bigint[]) OR ($3 AND is_open))
         """,
         market_id,
         sorted(needed.accounts),
         needed.all,
     )
     for row in rows:
-        positions.setdefault(row[0], PositionRow(row[0], Position(*row[1:])))
+        positions.setdefault(row[0], PositionRow(row[0], Position(*row[1:4]), *row[4:]))
 
 
 async def _read_amendments(
@@ -227,15 +235,40 @@ async def _read_amendments(
     return {row[0]: AmendmentRow(*(int(value) for value in row)) for row in rows}
 
 
+async def _lock_fund(transaction: Transaction, asset_id: int) -> int:
+    """What the insurance fund has: nobody else pays from it until this transaction ends.
+
+    The fee account comes first in the order of locks, and is written by the same batch.
+    """
+    rows = await transaction.rows(
+        """
+        SELECT account_id, total_units FROM balances WHERE account_id = ANY ($1::bigint[]) AND asset_id = $2
+        ORDER BY account_id FOR NO KEY UPDATE
+        """,
+        [FEES, INSURANCE],
+        asset_id,
+    )
+    return next((int(row[1]) for row in rows if row[0] == INSURANCE), 0)
+
+
 # -- Writing -----------------------------------------------------------------------------------------
-async def _write(transaction: Transaction, market_id: int, settlement: Settlement, journal_ids: Sequence[int]) -> None:
+async def _write(
+    transaction: Transaction,
+    terms: MarketTerms,
+    settlement: Settlement,
+    journal_ids: Sequence[int],
+    sequence: int,
+    now_ms: int,
+) -> None:
     """Write a settlement: first what is new, then what others may wait for, in the order of locks."""
+    market_id = terms.market_id
     await _insert_fills(transaction, market_id, settlement)
     await _insert_journals(transaction, market_id, settlement, journal_ids)
     await _change_balances(transaction, settlement)
     await _change_positions(transaction, market_id, settlement)
-    await _change_orders(transaction, settlement)
     await write_market(transaction, market_id, settlement)
+    await _flag(transaction, terms, settlement, sequence, now_ms)
+    await _change_orders(transaction, settlement)
     if settlement.amendments:
         await transaction.execute(
             "DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])",
@@ -246,6 +279,19 @@ async def _write(transaction: Transaction, market_id: int, settlement: Settlemen
         await transaction.execute(
             "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)
         )
+
+
+async def _flag(
+    transaction: Transaction, terms: MarketTerms, settlement: Settlement, sequence: int, now_ms: int
+) -> None:
+    """Flag whom the batch brought to maintenance margin: anybody by a mark or funding, else who traded (3.6)."""
+    if not terms.perpetuals:
+        return
+    everybody = settlement.prices is not None or bool(settlement.fundings)
+    traded = sorted({change[0] for change in settlement.positions})
+    if everybody or traded:
+        market = next(each for each in terms.perpetuals if each.number == terms.market_id)
+        await flag(transaction, market, terms.perpetuals, sequence, now_ms, None if everybody else traded)
 
 
 async def _insert_fills(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
@@ -338,9 +384,11 @@ async def _change_positions(transaction: Transaction, market_id: int, settlement
         """
         WITH change AS (
             SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+                $15::bigint[], $16::bigint[], $17::smallint[], $18::boolean[])
                 AS change (account_id, lots, cost, realised, buy_lots, buy_notional, sell_lots, sell_notional,
-                    fee_reserve, read_lots, read_cost, read_realised)
+                    fee_reserve, read_lots, read_cost, read_realised, margin, funding, read_margin, read_mode,
+                    read_flag)
         ), locked AS MATERIALIZED (
             SELECT change.* FROM change JOIN positions USING (account_id) WHERE market_id = $1
             ORDER BY account_id FOR NO KEY UPDATE OF positions
@@ -350,13 +398,15 @@ async def _change_positions(transaction: Transaction, market_id: int, settlement
             open_buy_notional_units = open_buy_notional_units + locked.buy_notional,
             open_sell_lots = open_sell_lots + locked.sell_lots,
             open_sell_notional_units = open_sell_notional_units + locked.sell_notional,
-            fee_reserve_units = fee_reserve_units + locked.fee_reserve
+            fee_reserve_units = fee_reserve_units + locked.fee_reserve, isolated_margin_units = locked.margin,
+            funding_units = locked.funding
         FROM locked WHERE positions.account_id = locked.account_id AND positions.market_id = $1
             AND position_lots = locked.read_lots AND cost_units = locked.read_cost
-            AND realised_pnl_units = locked.read_realised
+            AND realised_pnl_units = locked.read_realised AND isolated_margin_units = locked.read_margin
+            AND margin_mode = locked.read_mode AND (liquidation_id IS NOT NULL) = locked.read_flag
         """,
         market_id,
-        *columns(settlement.positions, 12),
+        *columns(settlement.positions, 17),
     )
     _expect(changed, len(settlement.positions), "positions")
 

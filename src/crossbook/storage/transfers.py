@@ -10,7 +10,7 @@ from crossbook.domain.ledger import LedgerType
 from crossbook.domain.orders import MAX_ID
 from crossbook.domain.transfers import Payment, TransferPlatform, TransferStatus, TransferType
 from crossbook.storage import ledger, markets
-from crossbook.storage.admission import read_balances, read_positions
+from crossbook.storage.admission import read_bad_debts, read_balances, read_positions
 from crossbook.storage.database import Database, Row, Transaction
 from crossbook.storage.errors import ConstraintViolated, StatementFailed, TransactionConflict
 from crossbook.storage.funds import OUT_OF_RANGE
@@ -149,6 +149,7 @@ async def _enter(
     books = Books()
     books.balances = await read_balances(transaction, accounts)
     books.positions = await read_positions(transaction, accounts)
+    books.bad_debts = await read_bad_debts(transaction)
     asset_ids = await markets.asset_ids(transaction)
     open_transfers = await transaction.value(
         "SELECT count(*) FROM transfers WHERE account_id = $1 AND status <= 2", payment.account_id

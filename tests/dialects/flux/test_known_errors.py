@@ -9,6 +9,7 @@ from crossbook.application.errors import (
     ApplicationError,
     DuplicateClientOrderId,
     EmailTaken,
+    InLiquidation,
     InsufficientFunds,
     InvalidOrder,
     MarketNotFound,
@@ -18,6 +19,7 @@ from crossbook.application.errors import (
     OutcomeUnknown,
     Overloaded,
     StoreRefused,
+    WithdrawalsStopped,
     WrongCredentials,
 )
 from crossbook.dialects.flux.errors import Code
@@ -35,6 +37,8 @@ CODES = {
     OrderNotOpen("1"): Code.ORDER_NOT_OPEN,
     InvalidOrder("price", "must be less"): Code.INVALID_ORDER,
     InsufficientFunds("USDC", 2, 1): Code.INSUFFICIENT_MARGIN,
+    InLiquidation("X"): Code.INSUFFICIENT_MARGIN,
+    WithdrawalsStopped("USDC"): Code.UNAVAILABLE,
     DuplicateClientOrderId("a"): Code.DUPLICATE_CLIENT_ORDER_ID,
     EmailTaken("taken"): Code.EMAIL_TAKEN,
     WrongCredentials("wrong"): Code.UNAUTHENTICATED,

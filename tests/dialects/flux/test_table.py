@@ -37,6 +37,10 @@ POST /auth/guest
 DELETE /orders
 PATCH /orders/{orderId}
 POST /orders/batch
+POST /orders/preview
+PUT /positions/{marketId}/leverage
+PUT /positions/{marketId}/margin-mode
+POST /positions/{marketId}/margin
 GET /time
 GET /trades/{market}
 """

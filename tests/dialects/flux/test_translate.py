@@ -91,7 +91,7 @@ def test_the_seeds_order_in_ticks_and_lots() -> None:
 
 def test_what_is_left_out_has_the_contracts_defaults() -> None:
     order = order_of(changed(time_in_force=None, leverage=None, post_only=False, client_order_id=None))
-    assert (order.time_in_force, order.leverage) == (TimeInForce.GTC, 20)
+    assert (order.time_in_force, order.leverage) == (TimeInForce.GTC, 0)
     assert order.self_trade_prevention is SelfTradePrevention.EXPIRE_TAKER
 
 

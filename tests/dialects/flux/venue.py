@@ -21,6 +21,7 @@ from crossbook.application.books import Books, Needs
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits, MarketLimits
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
@@ -53,6 +54,7 @@ from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
 from crossbook.storage.transfers import TransferStore
@@ -286,6 +288,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         tokens=tokens,
         desk=desk,
         funds=Funds(FundsStore(database), markets, marks, clock),
+        margin_terms=MarginTerms(MarginStore(database), markets, marks),
         queries=Queries(database),
         markets=markets,
         marks=marks,

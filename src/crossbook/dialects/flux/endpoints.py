@@ -12,6 +12,8 @@ from crossbook.dialects.flux.account import AccountHandlers
 from crossbook.dialects.flux.auth import SECURITY, BearerAuth
 from crossbook.dialects.flux.errors import ErrorBody, FluxErrors
 from crossbook.dialects.flux.known_errors import translator
+from crossbook.dialects.flux.margin import MarginHandlers
+from crossbook.dialects.flux.margin_endpoints import margin_endpoints
 from crossbook.dialects.flux.orders import OrderHandlers
 from crossbook.dialects.flux.public import PublicHandlers
 from crossbook.dialects.flux.services import Services
@@ -56,11 +58,13 @@ def flux_dialect(services: Services, version: str) -> Dialect:
 
 def endpoints(services: Services) -> list[AnyEndpoint]:
     """The whole table."""
+    orders = OrderHandlers(services)
     return [
         *_users(UserHandlers(services)),
         *_markets(PublicHandlers(services)),
         *_funds(AccountHandlers(services), in_production=services.runtime_mode is RuntimeMode.PRODUCTION),
-        *_orders(OrderHandlers(services)),
+        *_orders(orders),
+        *margin_endpoints(MarginHandlers(services, orders), READS),
         *_account(AccountHandlers(services)),
         *_venue(PublicHandlers(services), AccountHandlers(services)),
     ]

@@ -6,6 +6,7 @@ from typing import Final
 from crossbook.application.errors import (
     DuplicateClientOrderId,
     EmailTaken,
+    InLiquidation,
     InsufficientFunds,
     InvalidOrder,
     MarketNotFound,
@@ -14,6 +15,7 @@ from crossbook.application.errors import (
     OrderNotOpen,
     OutcomeUnknown,
     Overloaded,
+    WithdrawalsStopped,
     WrongCredentials,
 )
 from crossbook.dialects.flux.errors import Code, FluxError, refusal_for
@@ -23,12 +25,14 @@ from crossbook.domain.money import InvalidDecimal
 from crossbook.security.passwords import PasswordsBusy
 
 RETRY_AFTER_S: Final = 1
+STOPPED_RETRY_AFTER_S: Final = 60
 
 _INVALID: Final = (InvalidOrder, InvalidDecimal, BelowMinimum, InvalidLeverage)
-_BUSY: Final = (Overloaded, PasswordsBusy)
+_BUSY: Final = Overloaded | PasswordsBusy
 _CODES: Final[Mapping[type[Exception], Code]] = {
     InsufficientMargin: Code.INSUFFICIENT_MARGIN,
     InsufficientFunds: Code.INSUFFICIENT_MARGIN,
+    InLiquidation: Code.INSUFFICIENT_MARGIN,
     DuplicateClientOrderId: Code.DUPLICATE_CLIENT_ORDER_ID,
     MarketNotFound: Code.MARKET_NOT_FOUND,
     OrderNotFound: Code.ORDER_NOT_FOUND,
@@ -55,8 +59,11 @@ def refusal_of(error: Exception, unavailable: tuple[type[Exception], ...] = ()) 
     code = _CODES.get(type(error))
     if code is not None:
         return FluxError(code, str(error))
-    if isinstance(error, _BUSY):
-        return FluxError(Code.UNAVAILABLE, "the venue is busy; try again", retry_after_s=RETRY_AFTER_S)
+    if isinstance(error, WithdrawalsStopped | _BUSY):
+        stopped = isinstance(error, WithdrawalsStopped)
+        message = str(error) if stopped else "the venue is busy; try again"
+        after_s = STOPPED_RETRY_AFTER_S if stopped else RETRY_AFTER_S
+        return FluxError(Code.UNAVAILABLE, message, retry_after_s=after_s)
     if isinstance(error, (OutcomeUnknown, *unavailable)):
         message = "the venue cannot answer now; the outcome is unknown, send the same request again"
         return FluxError(Code.UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S)

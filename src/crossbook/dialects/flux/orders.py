@@ -42,7 +42,7 @@ class OrderHandlers:
 
     async def submit(self, call: Call[schemas.SubmitOrder, None]) -> Reply:
         """Enter an order: 202, or 200 for the repeat of one that was entered before."""
-        order = await self._translated(call.body, user_of(call))
+        order = await self.translated(call.body, user_of(call))
         placed = await self._services.desk.submit(order)
         view = translate.accepted_view(placed, call.body.client_order_id)
         return Reply(200 if placed.repeated else 202, view)
@@ -108,7 +108,7 @@ class OrderHandlers:
     async def _one_of_batch(self, body: schemas.SubmitOrder, user: User) -> schemas.BatchResult:
         """The answer to one order; a refusal is an answer too."""
         try:
-            placed = await self._services.desk.submit(await self._translated(body, user))
+            placed = await self._services.desk.submit(await self.translated(body, user))
         except CrossbookError as error:
             refusal = refusal_of(error, self._services.unavailable)
             if refusal is None:
@@ -123,7 +123,8 @@ class OrderHandlers:
             if verdict is not None and not verdict.allowed:
                 raise too_many(verdict)
 
-    async def _translated(self, body: schemas.SubmitOrder, user: User) -> NewOrder:
+    async def translated(self, body: schemas.SubmitOrder, user: User) -> NewOrder:
+        """The order that a body asks for, a MARKET order with its protection price. Raises InvalidOrder."""
         market = translate.market_named(self._services.markets, body.market_id)
         order = translate.new_order(body, market, user.account_id)
         if order.type in LIMIT_TYPES or order.price_ticks or order.budget:

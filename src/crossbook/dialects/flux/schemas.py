@@ -94,6 +94,9 @@ TimeInForce = Literal["GTC", "IOC", "FOK", "GTD"]
 OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED"]
 Role = Literal["MAKER", "TAKER"]
 PositionSide = Literal["LONG", "SHORT", "FLAT"]
+MarginMode = Literal["CROSS", "ISOLATED"]
+MarginAction = Literal["ADD", "REMOVE"]
+AdlRank = Annotated[int, Meta(ge=1, le=5, description="5: among the first fifth to be deleveraged", examples=[1])]
 MarketStatus = Literal["ACTIVE", "PAUSED", "SETTLEMENT_ONLY", "CANCEL_ONLY", "POST_ONLY", "AUCTION"]
 MarketKind = Literal["SPOT", "PERPETUAL"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
@@ -254,6 +257,31 @@ class Position(View, frozen=True, kw_only=True):
     unrealized_pnl: DecimalText
     realized_pnl: DecimalText
     liquidation_price: DecimalText | None
+    margin_mode: MarginMode
+    maintenance_margin: DecimalText
+    bankruptcy_price: DecimalText | None
+    funding_accrued: DecimalText
+    adl_rank: AdlRank | None
+    in_liquidation: bool
+
+
+class SetLeverage(StrictRequest, frozen=True, kw_only=True):
+    """The leverage of a market's position, and of orders that name none."""
+
+    leverage: Leverage
+
+
+class SetMarginMode(StrictRequest, frozen=True, kw_only=True):
+    """What backs a market's position: the whole wallet, or margin of its own."""
+
+    margin_mode: MarginMode
+
+
+class MoveMargin(StrictRequest, frozen=True, kw_only=True):
+    """Margin for an isolated position from the wallet, or back into it."""
+
+    action: MarginAction
+    amount: AmountText
 
 
 # -- Orders ------------------------------------------------------------------------------------------
@@ -287,6 +315,33 @@ class SubmitOrder(StrictRequest, frozen=True, kw_only=True):
     oco_order_id: OrderId | None = None
     display_quantity: AmountText | None = None
     quote_quantity: AmountText | None = None
+
+
+class OrderPreview(View, frozen=True, kw_only=True):
+    """What an order would do if it were entered now and traded in full at `price`.
+
+    `heldMargin` is by how much less is available while it is open; null when it would be refused, and then `reason`
+    and `required` say why. The fields of the position are those after the trade; prices are null where there is none.
+    """
+
+    market_id: MarketId
+    accepted: bool
+    reason: str | None
+    quantity: DecimalText
+    price: DecimalText
+    notional: DecimalText
+    leverage: int
+    held_margin: DecimalText | None
+    required: DecimalText | None
+    available: DecimalText
+    fee: DecimalText
+    position_side: PositionSide
+    position_quantity: DecimalText
+    entry_price: DecimalText | None
+    margin: DecimalText
+    maintenance_margin: DecimalText
+    liquidation_price: DecimalText | None
+    bankruptcy_price: DecimalText | None
 
 
 class AmendOrder(StrictRequest, frozen=True, kw_only=True):

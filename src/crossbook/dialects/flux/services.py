@@ -7,6 +7,7 @@ from typing import Protocol
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
 from crossbook.application.funds import Funds
+from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
@@ -105,6 +106,7 @@ class Services(StreamServices):
 
     desk: Desk
     funds: Funds
+    margin_terms: MarginTerms
     queries: Queries
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]

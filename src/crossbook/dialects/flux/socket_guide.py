@@ -68,6 +68,12 @@ _POSITION: Final = schemas.Position(
     unrealized_pnl="0.1",
     realized_pnl="0",
     liquidation_price="58800.5",
+    margin_mode="ISOLATED",
+    maintenance_margin="3.2505",
+    bankruptcy_price="58506.5",
+    funding_accrued="0",
+    adl_rank=2,
+    in_liquidation=False,
 )
 _TRADE: Final = schemas.Trade(
     trade_id="318", market_id="BTC-PERP", side="BUY", price="65000.5", quantity="0.25", created_at=_TIME

@@ -14,6 +14,7 @@ from crossbook.application.accounts import User, UserKind
 from crossbook.application.errors import InvalidOrder, MarketNotFound, OrderNotFound
 from crossbook.application.markets import Market, Markets
 from crossbook.application.portfolio import Portfolio
+from crossbook.application.preview import Preview
 from crossbook.application.requests import AmendRequest, NewOrder, PlacedOrder
 from crossbook.application.views import BalanceDetails, FillDetails, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas
@@ -23,7 +24,7 @@ from crossbook.domain.fees import fee_reserve_units, fee_units
 from crossbook.domain.holds import hold_for_amount
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.lifecycle import OrderStatus
-from crossbook.domain.margin import MarginRow, held_orders_units
+from crossbook.domain.margin import InsufficientMargin, MarginRow, held_orders_units
 from crossbook.domain.money import RATES, Scale
 from crossbook.domain.orders import (
     LIMIT_TYPES,
@@ -99,7 +100,7 @@ def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> New
         post_only=body.post_only,
         reduce_only=body.reduce_only,
         self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
-        leverage=instrument.check_leverage(instrument.max_leverage if body.leverage is None else body.leverage),
+        leverage=0 if body.leverage is None else instrument.check_leverage(body.leverage),
         budget=budget,
         display_quantity_lots=_display_lots(body, instrument),
         trigger_price_ticks=_trigger_ticks(body, instrument),
@@ -304,8 +305,10 @@ def balance_view(balance: BalanceDetails, portfolio: Portfolio, user_id: str) ->
     )
 
 
-def position_view(row: PositionDetails, market: Market, portfolio: Portfolio, user_id: str) -> schemas.Position:
-    """A position, valued at the mark."""
+def position_view(
+    row: PositionDetails, market: Market, portfolio: Portfolio, user_id: str, adl_rank: int | None = None
+) -> schemas.Position:
+    """A position, valued at the mark, with its rank among those to be deleveraged."""
     instrument, money = market.instrument, market.instrument.quote.scale
     figures = portfolio.figures(row)
     position = Position(row.position_lots, row.cost_units, row.realised_pnl_units)
@@ -322,6 +325,39 @@ def position_view(row: PositionDetails, market: Market, portfolio: Portfolio, us
         unrealized_pnl=money.format(figures.unrealised_units),
         realized_pnl=money.format(row.realised_pnl_units),
         liquidation_price=_exact_price_text(instrument, figures.liquidation_ticks),
+        margin_mode=cast("schemas.MarginMode", row.mode.name),
+        maintenance_margin=money.format(figures.maintenance_units),
+        bankruptcy_price=_exact_price_text(instrument, figures.bankruptcy_ticks),
+        funding_accrued=money.format(row.funding_units),
+        adl_rank=adl_rank,
+        in_liquidation=row.in_liquidation,
+    )
+
+
+def preview_view(found: Preview, market: Market) -> schemas.OrderPreview:
+    """What an order would do."""
+    instrument, money = market.instrument, market.instrument.quote.scale.format
+    refusal, position = found.refusal, found.position
+    short = isinstance(refusal, InsufficientMargin)
+    return schemas.OrderPreview(
+        market_id=market.symbol,
+        accepted=refusal is None,
+        reason=None if refusal is None else "INSUFFICIENT_MARGIN" if short else "IN_LIQUIDATION",
+        quantity=instrument.quantity_text(found.order.quantity_lots),
+        price=instrument.price_text(found.order.price_ticks),
+        notional=money(found.notional_units),
+        leverage=found.order.leverage,
+        held_margin=None if found.held_units is None else money(found.held_units),
+        required=money(refusal.required_units) if isinstance(refusal, InsufficientMargin) else None,
+        available=money(found.available_units),
+        fee=money(found.fee_units),
+        position_side=_position_side(position.quantity_lots),
+        position_quantity=instrument.quantity_text(position.quantity_lots),
+        entry_price=entry_price_text(position, instrument),
+        margin=money(found.margin_units),
+        maintenance_margin=money(found.maintenance_units),
+        liquidation_price=_exact_price_text(instrument, found.liquidation_ticks),
+        bankruptcy_price=_exact_price_text(instrument, found.bankruptcy_ticks),
     )
 
 

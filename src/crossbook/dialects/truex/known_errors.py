@@ -6,6 +6,7 @@ from typing import Final
 from crossbook.application.clients import ClientNotFound
 from crossbook.application.errors import (
     DuplicateClientOrderId,
+    InLiquidation,
     InsufficientFunds,
     InvalidOrder,
     MarketNotFound,
@@ -14,6 +15,7 @@ from crossbook.application.errors import (
     OrderNotOpen,
     OutcomeUnknown,
     Overloaded,
+    WithdrawalsStopped,
 )
 from crossbook.application.transfers import DuplicateTransferId, TransferLimit
 from crossbook.dialects.truex.errors import Kind, Problem, invalid
@@ -30,6 +32,8 @@ _KINDS: Final[Mapping[type[Exception], Kind]] = {
     DuplicateTransferId: Kind.BAD_REQUEST,
     TransferLimit: Kind.BAD_REQUEST,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
+    InLiquidation: Kind.INSUFFICIENT_FUNDS,
+    WithdrawalsStopped: Kind.INSUFFICIENT_FUNDS,
     InsufficientMargin: Kind.INSUFFICIENT_FUNDS,
     MarketNotFound: Kind.NOT_FOUND,
     MarketNotOpen: Kind.MARKET_NOT_OPEN,
