@@ -170,26 +170,24 @@ class Reserves:
         return Reserve(held_units=units)
 
     def _hold(self, account_id: int, side: Side, market: Market, asset: Asset, units: int) -> None:
-        """Hold units of a balance (3.13). Raises InsufficientFunds, and InLiquidation for what backs such positions."""
-        key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
-        if any(row.in_liquidation for _, row in rows_of(self._books.positions, account_id, key[1], self._markets)):
+        """Hold units of a balance (3.13), of what no perpetual needs.
+
+        Raises InsufficientFunds, and InLiquidation for what backs positions that are being liquidated.
+        """
+        asset_id = market.quote_asset_id if side is Side.BUY else market.base_asset_id
+        balance = self._books.balances.get((account_id, asset_id), Balance())
+        available = balance.free_units
+        rows = list(rows_of(self._books.positions, account_id, asset_id, self._markets))
+        if any(row.in_liquidation for _, row in rows):
             raise InLiquidation(market.symbol)
-        balance = self._books.balances.get(key, Balance())
-        available = min(balance.free_units, self._free_of_margin(*key, balance))
+        if rows:
+            # Margin and fee reserves stay, and unrealised profit buys nothing.
+            risk = risk_of(self._books, account_id, asset_id, self._markets, self._marks)
+            available = min(risk.cross.backing_units, risk.available_units)
         if units > available:
             raise InsufficientFunds(asset.name, units, available)
-        self._books.balances[key] = replace(balance, held_units=balance.held_units + units)
-        self._books.touched_balances.add(key)
-
-    def _free_of_margin(self, account_id: int, asset_id: int, balance: Balance) -> int:
-        """What of a balance no perpetual needs: margin and fee reserves stay, and so does unrealised loss."""
-        tied_up = unrealised = 0
-        for market, row in self._rows(account_id, asset_id):
-            mark = self._marks.mark_ticks(market.number)
-            tied_up += initial_margin_units(market.instrument, row.margin, mark or 1) + row.margin.fee_reserve_units
-            if row.margin.position_lots and mark is not None:
-                unrealised += market.instrument.notional_units(mark, row.margin.position_lots) - row.cost_units
-        return balance.free_units + min(0, unrealised) - tied_up
+        self._books.balances[account_id, asset_id] = replace(balance, held_units=balance.held_units + units)
+        self._books.touched_balances.add((account_id, asset_id))
 
 
 def _has_risk(row: MarginRow) -> bool:
