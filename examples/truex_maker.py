@@ -111,7 +111,7 @@ class Plan:
     symbol: str = "BTC-PYUSD"
     seconds: float = 300
     quantity: Decimal = Decimal("0.01")
-    spread: Decimal = Decimal("0.0005")
+    spread: Decimal = Decimal("0.00003")
     every_s: float = 0.5
     renew_every: int = 20
     """A side is cancelled and entered anew at every so many rounds; otherwise it is changed."""

@@ -22,15 +22,19 @@ from crossbook.application.api_keys import ApiKeys
 from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.errors import Overloaded
+from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
+from crossbook.application.pricing import PricingRules
 from crossbook.application.requests import SystemRequest
 from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
-from crossbook.demo import DEMO_FILE, DemoUsers, create_markets, demo_markets
+from crossbook.bots.walk import WalkSource
+from crossbook.demo import DEMO_FILE, DemoUsers, create_markets
 from crossbook.demo_bots import BotAgency
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
@@ -44,6 +48,8 @@ from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
+from crossbook.domain.index import IndexRules
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.transfers import CustodyNews
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.measuring import MeasuredStore, WorkerMetrics, note_lags
@@ -72,10 +78,12 @@ from crossbook.storage.commands_log import LoggedCommand
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
+from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id, take_id_node
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
+from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
 from crossbook.storage.transfers import TransferStore
@@ -95,6 +103,7 @@ from crossbook.workers.market_data import MarketData, MarketDataUnavailable, Mar
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
+from crossbook.workers.pricing import PricingSettings, PricingWorker
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
@@ -108,7 +117,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
-STATES_EVERY_MS: Final = 250
+FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
 SECRET_BYTES: Final = 48
@@ -226,8 +235,10 @@ class _Wiring:
             self._parts.account_feed = AccountFeed(
                 Queries(self._ground.database), self._clock, metrics=self._worker_metrics
             )
-        if self._roles & {Role.API, Role.MARKET_DATA}:
+        if self._roles & {Role.API, Role.MARKET_DATA, Role.PRICING}:
             self._parts.feeds = [self._feed(name) for name in self._names]  # 10
+        if Role.PRICING in self._roles:
+            self._parts.pricing = self._pricing()
         if Role.API in self._roles:
             await self._build_door(base_url)  # 1 to 5, and 9
         return self._parts
@@ -281,7 +292,36 @@ class _Wiring:
             self._clock,
             tap=self._parts.account_feed,
             metrics=self._worker_metrics,
+            on_state=self._markets.set_status,
         )
+
+    def _pricing(self) -> list[PricingWorker]:
+        """Who states the prices of each perpetual."""
+        ground, settings = self._ground, self._settings
+        index = IndexRules(settings.index_max_age_ms, settings.index_outlier_bp, settings.index_min_sources)
+        terms = PricingSettings(
+            settings.prices_interval_ms, settings.lease_ms, PricingRules(index, settings.mark_band_bp)
+        )
+        feeds = {feed.market.market_id: feed for feed in self._parts.feeds}
+        return [
+            PricingWorker(
+                market,
+                ground.database,
+                feeds[market.number],
+                self._clock,
+                self._holder,
+                self._logged,
+                metrics=self._worker_metrics,
+                settings=terms,
+            )
+            for market in self._markets
+            if market.instrument.kind is InstrumentKind.PERPETUAL
+        ]
+
+    def _logged(self, market_id: int) -> None:
+        """Somebody beside the desk put commands into a market's log."""
+        self._fresh[market_id].forget()
+        self._wakes[market_id].set()
 
     async def _build_door(self, base_url: str) -> None:
         ground, settings = self._ground, self._settings
@@ -292,7 +332,10 @@ class _Wiring:
         accounts = Accounts(users, passwords, tokens, self._clock)
         funds = Funds(FundsStore(ground.database), self._markets, self._marks, self._clock)
         queries = Queries(ground.database)  # 9
-        transfers = self._transfers(funds)
+        custodian = self._custodian()
+        transfers = Transfers(
+            TransferStore(ground.database), custodian, funds, self._clock, settings.transfers_open_limit
+        )
         self._parts.transfer_driver = TransferDriver(transfers, self._clock)
         self._parts.activity_cleaner = ActivityCleaner(ground.database, self._clock)
         self._parts.timers = Timers(ground.database, _system_door(desk), self._clock)
@@ -301,16 +344,22 @@ class _Wiring:
         self._limits = await _stored_limits(ground.database)
         self._watch()
         limiter = limiter_of(settings, self._clock)
+        reads = FundingQueries(ground.database)
+        board = self._funding_board(reads)
         services = Services(
             accounts=accounts,
             tokens=tokens,
             desk=desk,
             funds=funds,
+            custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
             market_data=MarketData(self._parts.feeds),
+            funding_reads=reads,
+            funding=board,
+            operations=Operations(OperationsRecord(ground.database), self._markets, self._clock, self._logged),
             clock=self._clock,
             runtime_mode=settings.runtime_mode,
             drain=self._drain,
@@ -345,12 +394,28 @@ class _Wiring:
         self._parts.pits = await agency.hire(
             self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
         )
+        walks = agency.walks
+        for worker in self._parts.pricing:
+            if (walk := walks.get(worker.market_id)) is not None:
+                worker.sources.append(WalkSource(walk))
 
-    def _transfers(self, funds: Funds) -> Transfers:
-        database, settings = self._ground.database, self._settings
+    def _funding_board(self, reads: FundingQueries) -> FundingBoard:
+        """The funding of every perpetual, at hand for who follows it."""
+        board = FundingBoard(reads, self._clock)
+
+        async def refresh(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    await board.refresh(self._markets)
+                await pause(self._clock, stop, FUNDING_EVERY_MS)
+
+        self._parts.watches["funding"] = refresh
+        return board
+
+    def _custodian(self) -> SimulatedCustodian:
+        settings = self._settings
         outcome = CustodyNews[settings.custodian_outcome.name]
-        custodian = SimulatedCustodian(database, self._clock, settings.custodian_delay_ms, outcome)
-        return Transfers(TransferStore(database), custodian, funds, self._clock, settings.transfers_open_limit)
+        return SimulatedCustodian(self._ground.database, self._clock, settings.custodian_delay_ms, outcome)
 
     async def _desk(self) -> Desk:
         database = self._ground.database
@@ -380,20 +445,18 @@ class _Wiring:
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
     def _watch(self) -> None:
-        """Tasks beside the way: marks from last trades, and the lag for the metrics."""
-        database = self._ground.database
-        walked = (
-            {market.instrument.symbol for market in demo_markets()}
-            if self._settings.bots and self._settings.demo
-            else set[str]()
-        )
-        feeds = [feed for feed in self._parts.feeds if feed.market.symbol not in walked]
+        """Tasks beside the way: marks from the logs, and the lag for the metrics."""
+        database, feeds = self._ground.database, self._parts.feeds
+        pricing = {worker.market_id: worker for worker in self._parts.pricing}
 
         async def marks(stop: asyncio.Event) -> None:
             while not stop.is_set():
                 for feed in feeds:
-                    if feed.health.condition is Condition.RUNNING and feed.last_price_ticks:
-                        self._marks.set(feed.market.market_id, feed.last_price_ticks)
+                    if feed.health.condition is Condition.RUNNING:
+                        number = feed.market.market_id
+                        mark_ticks = _mark_of(feed, pricing.get(number))
+                        if mark_ticks:
+                            self._marks.set(number, mark_ticks)
                 await pause(self._clock, stop, MARKS_EVERY_MS)
 
         async def lag(stop: asyncio.Event) -> None:
@@ -402,18 +465,7 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        async def states(stop: asyncio.Event) -> None:
-            """Settlement says in the database which state a market is in; the desk looks at the markets here."""
-            while not stop.is_set():
-                with suppress(StorageError):
-                    async with database.each_alone() as transaction:
-                        found = await stored_limits.statuses(transaction)
-                    for market in self._markets:
-                        if found.get(market.number, market.instrument.status) is not market.instrument.status:
-                            self._markets.set_status(market.number, found[market.number])
-                await pause(self._clock, stop, STATES_EVERY_MS)
-
-        self._parts.watches = {"marks": marks, "lag": lag, "states": states}
+        self._parts.watches |= {"marks": marks, "lag": lag}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
     def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
@@ -583,6 +635,16 @@ def _system_door(desk: Desk) -> Callable[[int, Sequence[SingleCommand]], Awaitab
         await desk.system(SystemRequest(market_id, makers))
 
     return submit
+
+
+def _mark_of(feed: MarketFeed, pricing: PricingWorker | None) -> int:
+    """The mark of a market, 0 for none: from its log; of a market for which nobody states prices, the last trade.
+
+    Where pricing runs in another process, a log that has stated a mark goes on to do so.
+    """
+    if pricing is not None and not pricing.governs:
+        return feed.last_price_ticks or 0
+    return feed.mark_price_ticks or (feed.last_price_ticks or 0 if pricing is None else 0)
 
 
 def _placed(command: SingleCommand, sequence: int, now_ms: int) -> SingleCommand:

@@ -34,7 +34,10 @@ NOISE_PART: Final = 5
 
 
 class BotAgency:
-    """Finds the bots of the demo markets. It is their purse, and knows their positions, too."""
+    """Finds the bots of the demo markets. It is their purse, and knows their positions, too.
+
+    `walks` are the prices that they believe in, by market, once they are hired.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class BotAgency:
         self._queries = queries
         self._funds = funds
         self._clock = clock
+        self.walks: dict[int, Walk] = {}
         self._wanted: dict[str, int] = {USDC.name: FUNDS_UNITS}
         self._stock_lots: dict[int, int] = {}
 
@@ -67,6 +71,7 @@ class BotAgency:
             market = markets.named(demo.instrument.symbol)
             last_ticks = await _last_price_ticks(database, market)
             walk = Walk(random_for(seed, f"{market.symbol}/walk"), demo.price_ticks, last_ticks or demo.price_ticks)
+            self.walks[market.number] = walk
             self._marks.set(market.number, walk.price_ticks)
             pits.append(self._pit(market, demo, walk, ids, seed, interval_ms))
         return pits
@@ -134,7 +139,6 @@ class BotAgency:
             Maker(ids[MAKER], maker),
             traders,
             self._desk,
-            self._marks,
             self,
             self,
             self._clock,

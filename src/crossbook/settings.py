@@ -294,6 +294,27 @@ class Settings:
         20, "Transfers", "Transfers of a client that may wait for the custodian at once.", least=1, most=10_000
     )
 
+    # -- Prices --------------------------------------------------------------------------------------
+    prices_interval_ms: int = setting(
+        1_000, "Prices", "How often mark and index of a perpetual are stated.", least=50, most=60_000
+    )
+    index_max_age_ms: int = setting(
+        10_000, "Prices", "How old the price of an index source may be.", least=100, most=3_600_000
+    )
+    index_outlier_bp: int = setting(
+        500,
+        "Prices",
+        "How far a source may be from the median of all, in basis points; further off, it does not count.",
+        least=1,
+        most=10_000,
+    )
+    index_min_sources: int = setting(
+        1, "Prices", "Sources that must count; with fewer, a market takes cancels only.", least=1, most=50
+    )
+    mark_band_bp: int = setting(
+        500, "Prices", "How far the mark may be from the index, in basis points.", least=1, most=10_000
+    )
+
     # -- Workers -------------------------------------------------------------------------------------
     commit_batch_limit: int = setting(
         256, "Workers", "Requests that are accepted in one transaction at most.", least=1, most=10_000

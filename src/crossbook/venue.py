@@ -33,6 +33,7 @@ from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.pauses import pause
+from crossbook.workers.pricing import PricingWorker
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
 from crossbook.workers.timers import Timers
@@ -60,6 +61,7 @@ class Role(StrEnum):
     MATCHER = "matcher"
     SETTLER = "settler"
     MARKET_DATA = "market-data"
+    PRICING = "pricing"
 
 
 ALL_ROLES: Final = frozenset(Role)
@@ -85,6 +87,7 @@ class Parts:
     matchers: list[Matcher] = field(default_factory=list)
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
+    pricing: list[PricingWorker] = field(default_factory=list)
     account_feed: AccountFeed | None = None
     sockets: SocketRoom | None = None
     timers: Timers | None = None
@@ -161,11 +164,12 @@ class Venue:
 
     def _start_workers(self) -> None:
         parts = self._parts
-        workers: list[Relay | Matcher | Settler | MarketFeed] = [
+        workers: list[Relay | Matcher | Settler | MarketFeed | PricingWorker] = [
             *parts.relays,
             *parts.matchers,
             *parts.settlers,
             *parts.feeds,
+            *parts.pricing,
         ]
         for place, worker in enumerate(workers, start=1):
             self._workers.start(f"{type(worker).__name__} {place}", worker.run)
@@ -222,7 +226,7 @@ class Venue:
             return ["http"]
         fine = {Condition.RUNNING, Condition.STANDBY, Condition.FAILED}
         parts = self._parts
-        workers: list[Worker] = [*parts.matchers, *parts.settlers, *parts.relays, *parts.feeds]
+        workers: list[Worker] = [*parts.matchers, *parts.settlers, *parts.relays, *parts.feeds, *parts.pricing]
         return [
             f"{type(worker).__name__.lower()} {worker.health.condition} {worker.health.reason}".strip()
             for worker in workers

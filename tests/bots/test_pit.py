@@ -14,7 +14,7 @@ from crossbook.application.requests import NewOrder, PlacedOrder
 from crossbook.bots.market_maker import LEVELS, MarketMaker
 from crossbook.bots.noise_trader import NoiseTrader
 from crossbook.bots.pit import Maker, Noise, Pit
-from crossbook.bots.walk import Walk
+from crossbook.bots.walk import Walk, WalkSource
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.instruments import btc_perp
 from crossbook.domain.lifecycle import OrderStatus
@@ -88,15 +88,13 @@ class World:
     def __init__(self, seed: int = 1) -> None:
         self.clock = ManualClock()
         self.desk = FakeDesk()
-        self.marks = Marks()
         self.purse = FakePurse()
-        walk = Walk(random_for(seed, "walk"), 650_000, 650_000)
+        self.walk = walk = Walk(random_for(seed, "walk"), 650_000, 650_000)
         self.pit = Pit(
             MARKET,
             Maker(MAKER, MarketMaker(walk, 50, 5_000)),
             [Noise(TRADER, NoiseTrader(random_for(seed, "noise"), 10, 1_000))],
             self.desk,
-            self.marks,
             NoHoldings(),
             self.purse,
             self.clock,
@@ -132,13 +130,15 @@ def test_the_first_take_comes_with_the_first_step() -> None:
     assert len(world.desk.resting[MAKER]) == 2 * LEVELS
 
 
-def test_the_mark_follows_the_walk() -> None:
+def test_the_walk_is_a_source_of_the_index() -> None:
     world = World()
+    source = WalkSource(world.walk)
     seen = set()
     for _ in range(20):
         world.run_for(INTERVAL_MS)
-        seen.add(world.marks.mark_ticks(MARKET.number))
-    assert None not in seen
+        (quote,) = source.quotes(world.clock.now_ms())
+        assert (quote.source, quote.time_ms) == ("walk", world.clock.now_ms())
+        seen.add(quote.price_micro_ticks)
     assert len(seen) > 5
 
 

@@ -37,7 +37,7 @@ def check(order: NewOrder, instrument: Instrument, now_ms: int) -> None:
             _instrument_rule(lambda: instrument.check_leverage(order.leverage))
         _require(order.budget == 0, "budget", "is for spot markets; a perpetual needs a quantity")
     else:
-        _require(order.leverage in (0, 1), "leverage", "is for perpetuals only", "1")
+        _require(order.leverage == 1, "leverage", "is for perpetuals only", "1")
         _require(not order.reduce_only, "reduceOnly", "is for perpetuals only", "false")
 
 

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 from crossbook.application.desk import Desk
 from crossbook.application.errors import InsufficientFunds, Overloaded
 from crossbook.application.markets import Market
-from crossbook.application.marks import Marks
 from crossbook.application.requests import NewOrder, PlacedOrder
 from crossbook.bots.market_maker import MakerDecision, MarketMaker, Quote
 from crossbook.bots.noise_trader import NoiseTrader, Take
@@ -61,7 +60,7 @@ class Noise:
 
 
 class Pit:
-    """The bots of one market. It states the market's mark price, from the market maker's walk."""
+    """The bots of one market."""
 
     def __init__(
         self,
@@ -69,7 +68,6 @@ class Pit:
         maker: Maker,
         traders: Sequence[Noise],
         desk: Desk,
-        marks: Marks,
         holdings: Holdings,
         purse: Purse,
         clock: Clock,
@@ -79,7 +77,6 @@ class Pit:
         self._maker = maker
         self._traders = traders
         self._desk = desk
-        self._marks = marks
         self._holdings = holdings
         self._purse = purse
         self._clock = clock
@@ -107,7 +104,6 @@ class Pit:
             await self._look()
         self._steps += 1
         decision = self._maker.mind.decide(self._positions.get(self._maker.account_id, 0))
-        self._marks.set(self._market.number, decision.price_ticks)
         takes = [
             (trader.account_id, trader.mind.decide(decision.price_ticks, self._positions.get(trader.account_id, 0)))
             for trader in self._traders

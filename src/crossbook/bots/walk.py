@@ -3,12 +3,17 @@
 from random import Random
 from typing import Final
 
+from crossbook.domain.index import MICRO, Quote
 from crossbook.domain.money import MILLION, trunc_div
 
 STEP_PPM: Final = 25
 """The longest step, in parts per million of the home price."""
 PULL: Final = 2_000
 """Of its distance from home, the walk goes back one part in so many at each step."""
+
+
+WALK: Final = "walk"
+"""The name of the walk among the sources of an index."""
 
 
 class Walk:
@@ -34,3 +39,14 @@ class Walk:
 
     def _bounded(self, price_ticks: int) -> int:
         return min(max(price_ticks, self._home_ticks // 2, 1), 2 * self._home_ticks)
+
+
+class WalkSource:
+    """The walk as a source of the index: the price that the embedded venue's world believes in."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+
+    def quotes(self, now_ms: int) -> list[Quote]:
+        """Where the walk is now."""
+        return [Quote(WALK, self._walk.price_ticks * MICRO, now_ms)]

@@ -1,10 +1,10 @@
 """What dialects are given to follow: markets, accounts and funding as they change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from crossbook.application.feeds import AccountSubscription
+from crossbook.application.funding_views import FundingState
 from crossbook.application.markets import Market
 from crossbook.dialects.market_ports import MarketData, PublicTrade
 from crossbook.matching.depth import BookDelta, DepthBook
@@ -56,14 +56,6 @@ class MarketFeeds(MarketData, Protocol):
     def unsubscribe(self, market: str, subscription: Any) -> None:
         """End a subscription."""
         ...
-
-
-@dataclass(frozen=True)
-class FundingState:
-    """A funding rate, in parts per billion of the position's value, and when it is paid next."""
-
-    rate_ppb: int
-    next_at_ms: int | None
 
 
 class Funding(Protocol):

@@ -101,6 +101,10 @@ class MarketData(Protocol):
         """The price of the last trade, None before the first."""
         ...
 
+    def index_price_ticks(self, market: str) -> int | None:
+        """The index, None while the market has none."""
+        ...
+
     def updated_ms(self, market: str) -> int:
         """When book or trades last changed, by the clock of whoever follows them; milliseconds since the epoch."""
         ...

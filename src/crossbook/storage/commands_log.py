@@ -5,10 +5,10 @@ until it ends, then appends a command for every sequence taken. So the order of 
 sequences, and a rollback gives the sequences back. The schema refuses to commit anything less.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crossbook.domain.commands import COMMAND_VERSION
+from crossbook.domain.commands import COMMAND_VERSION, SingleCommand
 from crossbook.storage.database import Transaction, columns
 
 
@@ -21,6 +21,10 @@ class LoggedCommand:
     record: bytes
     accepted_at_ms: int
     version: int = COMMAND_VERSION
+
+
+CommandMaker = Callable[[int, int], SingleCommand]
+"""Makes a command of the venue itself from its sequence and its time in milliseconds."""
 
 
 class UnknownMarket(KeyError):

@@ -55,12 +55,6 @@ async def set_phase(transaction: Transaction, market_id: int, before: HaltPhase,
     return await transaction.execute(statement, market_id, before, phase, now_ms) > 0
 
 
-async def statuses(transaction: Transaction) -> dict[int, MarketState]:
-    """The state of every market, as settled."""
-    rows = await transaction.rows("SELECT market_id, status FROM markets")
-    return {row["market_id"]: MarketState(row["status"]) for row in rows}
-
-
 def _stored(row: Row) -> StoredLimits:
     limits = MarketLimits(
         row["reference_price_ticks"],

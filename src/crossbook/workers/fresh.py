@@ -25,6 +25,11 @@ class FreshCommands:
             self._entries.clear()
         self._entries.append((sequence, record))
 
+    def forget(self) -> None:
+        """Somebody else of this process committed: what comes next must be read from the log."""
+        self._entries.clear()
+        self._taken_up_to = -1
+
     def take_after(self, sequence: int, limit: int) -> list[Entry] | None:
         """Up to `limit` commands right after `sequence`, then forgotten here; None where the log must be read.
 

@@ -5,7 +5,7 @@ there it follows the stream of events. When the stream no longer has what comes 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from struct import unpack_from
 from typing import Final, Protocol
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from crossbook.application.errors import MarketNotFound
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.events import Event, Trade
+from crossbook.domain.orders import MarketState
 from crossbook.logs import Log
 from crossbook.matching import Engine
 from crossbook.matching.codec import decode_records
@@ -34,6 +35,10 @@ from crossbook.workers.subscriptions import DropReason, Subscribers, Subscriptio
 
 _log: Final = Log("market_data")
 _TIME_BYTE: Final = TIME_MS * 8
+
+
+OnState = Callable[[int, MarketState], None]
+"""Hears of the state of a market: its number and the state, when that is first known and whenever it changes."""
 
 
 class MarketDataUnavailable(CrossbookError):
@@ -84,6 +89,7 @@ class MarketFeed:
         tap: EventTap | None = None,
         metrics: Metrics | None = None,
         settings: MarketDataSettings | None = None,
+        on_state: OnState | None = None,
     ) -> None:
         self.health = Health()
         self.market = market
@@ -94,6 +100,8 @@ class MarketFeed:
         self._clock = clock
         self._metrics = metrics or NoMetrics()
         self._settings = settings or MarketDataSettings()
+        self._on_state = on_state
+        self._state: MarketState | None = None
         self._subscribers = Subscribers(self._settings.subscriber_capacity)
         self._view: MarketView | None = None
         self._left_behind = False
@@ -111,6 +119,16 @@ class MarketFeed:
     def last_price_ticks(self) -> int | None:
         """The price of the last trade, None before the first."""
         return self._ready().last_price_ticks
+
+    @property
+    def mark_price_ticks(self) -> int | None:
+        """The mark that the market's log states, None before the first."""
+        return self._ready().mark_price_ticks or None
+
+    @property
+    def index_price_ticks(self) -> int | None:
+        """The index that the market's log states, None before the first."""
+        return self._ready().index_price_ticks or None
 
     def orderbook(self, depth: int) -> BookView:
         """The best `depth` levels of both sides, best first, and the sequence they are after."""
@@ -202,7 +220,11 @@ class MarketFeed:
         book = DepthBook.of_snapshot(snapshot.data) if snapshot else DepthBook()
         await self._replay(engine, book, settled)
         last_price_ticks = engine.market.last_price or None
-        return MarketView(settled, book, trades, DayWindow(minutes), last_price_ticks)
+        known = engine.market
+        prices = known.mark_price, known.index_price
+        view = MarketView(settled, book, trades, DayWindow(minutes), last_price_ticks, *prices, engine.state)
+        self._tell_state(view)
+        return view
 
     async def _replay(self, engine: Engine, book: DepthBook, settled: int) -> None:
         """Bring engine and book to the settled sequence."""
@@ -235,8 +257,15 @@ class MarketFeed:
                 slow = self._subscribers.publish(update)
                 if slow:
                     self._metrics.count("subscribers_dropped", self.market.symbol, slow)
+        self._tell_state(view)
         self._tap.note(self.market.market_id, view.sequence, decoded)
         self._metrics.gauge("market_data_sequence", self.market.symbol, view.sequence)
+
+    def _tell_state(self, view: MarketView) -> None:
+        if view.state is not self._state:
+            self._state = view.state
+            if self._on_state is not None:
+                self._on_state(self.market.market_id, view.state)
 
     async def _times_ms(self, sequences: Sequence[int]) -> dict[int, int]:
         """The times of these commands: events carry none."""
@@ -278,6 +307,10 @@ class MarketData:
     def last_price_ticks(self, market: str) -> int | None:
         """As `MarketFeed.last_price_ticks`."""
         return self.feed(market).last_price_ticks
+
+    def index_price_ticks(self, market: str) -> int | None:
+        """As `MarketFeed.index_price_ticks`."""
+        return self.feed(market).index_price_ticks
 
     def updated_ms(self, market: str) -> int:
         """As `MarketFeed.updated_ms`."""

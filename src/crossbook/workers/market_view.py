@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from crossbook.domain.events import Event, Trade
-from crossbook.domain.orders import Side
+from crossbook.domain.events import Event, PricesUpdated, StateChanged, Trade
+from crossbook.domain.orders import MarketState, Side
 from crossbook.matching.depth import BookDelta, DepthBook
 from crossbook.storage.market_history import SettledTrade
 from crossbook.workers.day_stats import DayWindow
@@ -47,11 +47,17 @@ class MarketView:
         trades: Sequence[PublicTrade] = (),
         window: DayWindow | None = None,
         last_price_ticks: int | None = None,
+        mark_price_ticks: int = 0,
+        index_price_ticks: int = 0,
+        state: MarketState = MarketState.ACTIVE,
     ) -> None:
         self.sequence = sequence
         self.book = book or DepthBook()
         self.window = window or DayWindow()
         self.last_price_ticks = last_price_ticks
+        self.mark_price_ticks = mark_price_ticks
+        self.index_price_ticks = index_price_ticks
+        self.state = state
         self._trades: deque[PublicTrade] = deque(trades, maxlen=TRADES_KEPT)
 
     def orderbook(self, depth: int) -> BookView:
@@ -77,6 +83,11 @@ class MarketView:
                 levels[delta.side, delta.price_ticks] = delta
             if isinstance(event, Trade):
                 trades.append(self._trade(event, times_ms[sequence]))
+            elif isinstance(event, PricesUpdated):
+                self.mark_price_ticks = event.mark_price_ticks
+                self.index_price_ticks = event.index_price_ticks
+            elif isinstance(event, StateChanged):
+                self.state = event.state
         self.sequence = sequence
         if not levels and not trades:
             return None

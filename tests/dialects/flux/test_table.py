@@ -25,6 +25,7 @@ GET /orders
 GET /orders/{orderId}
 GET /fills
 POST /admin/drain
+POST /admin/transfers/{transferId}
 """
 BESIDE_IT = """
 GET /health
@@ -43,8 +44,14 @@ PUT /positions/{marketId}/margin-mode
 POST /positions/{marketId}/margin
 GET /time
 GET /trades/{market}
+GET /funding/{marketId}
+GET /funding-payments
+POST /admin/prices
+POST /admin/markets/{marketId}/state
+POST /admin/markets/{marketId}/settlement
+GET /admin/log
 """
-PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/health", "/time")
+PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
 
 
 def services(mode: RuntimeMode) -> Services:
@@ -71,7 +78,15 @@ def test_everything_but_public_data_asks_for_a_token() -> None:
 def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMode, scopes: frozenset[str]) -> None:
     rows = table(mode)
     assert rows["POST /deposits"].scopes == scopes
-    assert {route for route, row in rows.items() if row.scopes - scopes} == {"POST /admin/drain"}
+    guarded = {route: row.scopes for route, row in rows.items() if row.scopes - scopes}
+    assert guarded == {
+        "POST /admin/drain": {"admin"},
+        "POST /admin/prices": {"prices"},
+        "POST /admin/markets/{marketId}/state": {"admin"},
+        "POST /admin/markets/{marketId}/settlement": {"admin"},
+        "GET /admin/log": {"admin"},
+        "POST /admin/transfers/{transferId}": {"admin"},
+    }
 
 
 def test_cancels_have_a_budget_of_their_own() -> None:

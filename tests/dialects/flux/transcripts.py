@@ -1,11 +1,12 @@
 """Plays a transcript of Flux. Credentials are bearer tokens.
 
 Directives beside those of every player: trader NAME USDC (a guest with that much), operator NAME SCOPE..., revoke
-NAME.
+NAME, fund MARKET PERIOD RATE INDEX, force MARKET BUYER SELLER PRICE LOTS, prices MARKET MARK INDEX (in ticks).
 """
 
 from pathlib import Path
 
+from crossbook.domain.commands import ApplyFunding, ForceTrade, UpdatePrices
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.transcripts import Request, TranscriptPlayer
 
@@ -43,6 +44,19 @@ class Player(TranscriptPlayer):
 
     def _do_operator(self, name: str, *scopes: str) -> None:
         self._tokens[name] = self._venue.operator(frozenset(scopes))
+
+    def _do_fund(self, market: str, period_start_ms: str, rate_ppb: str, index_ticks: str) -> None:
+        values = int(period_start_ms), int(rate_ppb), int(index_ticks)
+        self._venue.log(market, lambda sequence, now_ms: ApplyFunding(sequence, now_ms, *values))
+
+    def _do_force(self, market: str, buyer: str, seller: str, price_ticks: str, lots: str) -> None:
+        accounts = [self._venue.account_of(self._known[f"{name}Id"]) for name in (buyer, seller)]
+        values = (*accounts, int(price_ticks), int(lots))
+        self._venue.log(market, lambda sequence, now_ms: ForceTrade(sequence, now_ms, *values))
+
+    def _do_prices(self, market: str, mark_ticks: str, index_ticks: str) -> None:
+        values = int(mark_ticks), int(index_ticks)
+        self._venue.log(market, lambda sequence, now_ms: UpdatePrices(sequence, now_ms, *values))
 
     def _do_revoke(self, name: str) -> None:
         self._venue.revoke(self._tokens[name])

@@ -25,6 +25,8 @@ from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits, MarketLimits
 from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
+from crossbook.application.requests import SystemRequest
 from crossbook.application.transfers import Transfers
 from crossbook.application.views import Holdings
 from crossbook.dialects.endpoint import Surroundings
@@ -33,6 +35,7 @@ from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.domain.commands import SingleCommand
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
 from crossbook.domain.money import Step
 from crossbook.domain.transfers import CustodyNews
@@ -53,8 +56,10 @@ from crossbook.storage.client_orders import ClientOrders
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
+from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.margin_terms import MarginStore
+from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
 from crossbook.storage.transfers import TransferStore
@@ -74,7 +79,8 @@ from tests.server.running import Recorded, setup_for
 
 T = TypeVar("T")
 DEADLINE_S = 60
-CUSTODY_MS = 300
+CUSTODY_MS = 3_600_000
+"""Longer than any test: the custodian ends what it is told to end."""
 """When a wait is given up."""
 SPOT = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
@@ -134,6 +140,18 @@ class FluxVenue:
     def settle(self) -> None:
         """Return when all that was accepted is settled, and seen in the public data."""
         self.run(settled(self.parts.database, self.parts.feeds))
+
+    def log(self, symbol: str, make: Callable[[int, int], SingleCommand]) -> None:
+        """Put a command of the venue itself into a market's log, and settle it."""
+        number = self.parts.markets.named(symbol).number
+        self.run(self.parts.services.desk.system(SystemRequest(number, (make,))))
+        self.settle()
+
+    def account_of(self, user_id: str) -> int:
+        """The account of a user."""
+        user = self.run(self.parts.users.by_id(int(user_id)))
+        assert user is not None
+        return user.account_id
 
     def set_mark(self, symbol: str, price: str) -> None:
         """State a mark price."""
@@ -272,7 +290,9 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     feeds: dict[int, MarketFeed] = {}
     for market in listed:
         name = MarketName(market.number, market.symbol)
-        feeds[market.number] = MarketFeed(name, database, commands, events, clock, tap=account_feed)
+        feeds[market.number] = MarketFeed(
+            name, database, commands, events, clock, tap=account_feed, on_state=markets.set_status
+        )
         work += [
             Relay(name, database, commands, clock, committed=wake[market.number]).run,
             Matcher(name, database, commands, events, clock, "test").run,
@@ -283,16 +303,21 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def drain() -> None:
         await settled(database, feeds)
 
+    operations = Operations(OperationsRecord(database), markets, clock, lambda number: committed([number]))
+    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     services = Services(
         accounts=accounts,
         tokens=tokens,
         desk=desk,
         funds=Funds(FundsStore(database), markets, marks, clock),
+        custodian=custodian,
         margin_terms=MarginTerms(MarginStore(database), markets, marks),
         queries=Queries(database),
         markets=markets,
         marks=marks,
         market_data=MarketData(feeds.values()),
+        funding_reads=FundingQueries(database),
+        operations=operations,
         clock=clock,
         runtime_mode=RuntimeMode.EMBEDDED,
         drain=drain,
@@ -307,7 +332,6 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
 
     spot = markets.named("BTC-PYUSD")
     limits = Limits({spot.number: MarketLimits(spot.instrument.price_ticks("65000"), 1_000, 500, 300_000)})
-    custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     transfers = Transfers(TransferStore(database), custodian, services.funds, clock, open_limit=5)
     work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(

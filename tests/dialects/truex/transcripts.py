@@ -5,18 +5,21 @@ Markets and assets are known by their names: <BTCPYUSD>, <assetPYUSD>.
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
 ORGANIZATION (another client of it), revoke NAME, rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
-now NAME (<NAME> is the time in nanoseconds, a second ahead).
+pay TRANSFER (the custodian does, and the transfer is completed), now NAME (<NAME> is the time in nanoseconds, a
+second ahead).
 """
 
 from itertools import count
 
 from crossbook.application.requests import NewOrder
 from crossbook.domain.orders import OrderType, Side
+from crossbook.domain.transfers import CustodyNews
 from crossbook.system import SystemClock
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.transcripts import Request, TranscriptPlayer
 from tests.dialects.truex.signing import Organization, Signer
 from tests.dialects.truex.venue import ALL_SCOPES, organization, second_client
+from tests.venue_process import eventually
 
 _numbers = count(1)
 
@@ -68,6 +71,16 @@ class Player(TranscriptPlayer):
             terms.price_ticks(price),
         )
         self._venue.run(self._venue.parts.services.desk.submit(order))
+
+    def _do_pay(self, name: str) -> None:
+        transfer_id, parts = int(self._known[name]), self._venue.parts
+        self._venue.run(parts.services.custodian.tell(transfer_id, CustodyNews.PAID))
+
+        def is_ended() -> bool:
+            accounts = [signer.who.client_id for signer in self._signers.values()]
+            return not self._venue.run(parts.truex.transfer_lists.open_of(accounts, transfer_id))
+
+        eventually(is_ended)
 
     def _do_now(self, name: str) -> None:
         self._known[name] = str((SystemClock().now_ms() + 1_000) * 1_000_000)

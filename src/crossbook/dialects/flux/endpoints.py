@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect, Endpoint
-from crossbook.dialects.flux import schemas
+from crossbook.dialects.flux import custody, pricing, schemas
 from crossbook.dialects.flux.account import AccountHandlers
 from crossbook.dialects.flux.auth import SECURITY, BearerAuth
 from crossbook.dialects.flux.errors import ErrorBody, FluxErrors
@@ -66,7 +66,9 @@ def endpoints(services: Services) -> list[AnyEndpoint]:
         *_orders(orders),
         *margin_endpoints(MarginHandlers(services, orders), READS),
         *_account(AccountHandlers(services)),
+        *pricing.endpoints(services),
         *_venue(PublicHandlers(services), AccountHandlers(services)),
+        *custody.table(services),
     ]
 
 
@@ -140,7 +142,7 @@ def _markets(public: PublicHandlers) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/prices",
-            "Mark and last price of every market.",
+            "Mark, index and last price of every market.",
             public.prices,
             {200: list[schemas.Price]},
             rate_class=READS,
@@ -149,7 +151,7 @@ def _markets(public: PublicHandlers) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/prices/{marketId}",
-            "Mark and last price of one market.",
+            "Mark, index and last price of one market.",
             public.price,
             {200: schemas.Price, **_MISSING},
             rate_class=READS,

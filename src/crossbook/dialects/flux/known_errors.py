@@ -21,13 +21,13 @@ from crossbook.application.errors import (
 from crossbook.dialects.flux.errors import Code, FluxError, refusal_for
 from crossbook.domain.instruments import BelowMinimum, InvalidLeverage
 from crossbook.domain.margin import InsufficientMargin
-from crossbook.domain.money import InvalidDecimal
+from crossbook.domain.money import InvalidDecimal, InvalidValue
 from crossbook.security.passwords import PasswordsBusy
 
 RETRY_AFTER_S: Final = 1
 STOPPED_RETRY_AFTER_S: Final = 60
 
-_INVALID: Final = (InvalidOrder, InvalidDecimal, BelowMinimum, InvalidLeverage)
+_INVALID: Final = (InvalidOrder, InvalidDecimal, InvalidValue, BelowMinimum, InvalidLeverage)
 _BUSY: Final = Overloaded | PasswordsBusy
 _CODES: Final[Mapping[type[Exception], Code]] = {
     InsufficientMargin: Code.INSUFFICIENT_MARGIN,

@@ -71,7 +71,8 @@ def current_price(services: StreamServices, market: Market) -> schemas.Price:
     data = services.market_data
     last = next(iter(data.trades(market.symbol, 1)), None)
     mark_ticks = services.marks.mark_ticks(market.number)
-    return translate.price_view(market, mark_ticks, data.last_price_ticks(market.symbol), last)
+    index_ticks = data.index_price_ticks(market.symbol)
+    return translate.price_view(market, mark_ticks, index_ticks, data.last_price_ticks(market.symbol), last)
 
 
 def _trade_id(trade: PublicTrade) -> int:

@@ -456,7 +456,10 @@ class BatchAccepted(View, frozen=True, kw_only=True):
 
 
 class Fill(View, frozen=True, kw_only=True):
-    """One side of a trade. The price is the maker's."""
+    """One side of a trade. The price is the maker's.
+
+    `adl` marks a close by deleveraging, which has no order: its `orderId` is "0".
+    """
 
     id: str
     trade_id: str
@@ -471,6 +474,7 @@ class Fill(View, frozen=True, kw_only=True):
     fee: DecimalText
     realized_pnl: DecimalText
     created_at: TimeMs
+    adl: bool
 
 
 class FillsQuery(Request, frozen=True, kw_only=True):

@@ -6,15 +6,18 @@ from typing import Protocol
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.desk import Desk
+from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
+from crossbook.application.operations import Operations
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
 from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoAccountFeed, NoFunding
 from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
+from crossbook.domain.transfers import CustodyNews
 from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
 
@@ -42,6 +45,14 @@ class Queries(Protocol):
 
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
+        ...
+
+
+class CustodianControl(Protocol):
+    """The simulated custodian's other side. `crossbook.storage.simulated_custodian` is one."""
+
+    async def tell(self, transfer_id: int, outcome: CustodyNews) -> None:
+        """End a transfer now, in this way. Raises InvalidOrder for one that is not open."""
         ...
 
 
@@ -106,8 +117,11 @@ class Services(StreamServices):
 
     desk: Desk
     funds: Funds
+    custodian: CustodianControl
     margin_terms: MarginTerms
     queries: Queries
+    funding_reads: FundingReads
+    operations: Operations
     runtime_mode: RuntimeMode
     drain: Callable[[], Awaitable[None]]
     login_brake: LoginBrake = field(default_factory=NoBrake)

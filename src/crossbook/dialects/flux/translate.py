@@ -100,7 +100,7 @@ def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> New
         post_only=body.post_only,
         reduce_only=body.reduce_only,
         self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
-        leverage=0 if body.leverage is None else instrument.check_leverage(body.leverage),
+        leverage=_leverage(body.leverage, instrument),
         budget=budget,
         display_quantity_lots=_display_lots(body, instrument),
         trigger_price_ticks=_trigger_ticks(body, instrument),
@@ -145,6 +145,13 @@ def _trail(body: schemas.SubmitOrder, instrument: Instrument) -> tuple[int, bool
     if body.trail is not None:
         raise InvalidOrder("trailPercent", "must be absent when a trail is given")
     return PERCENT.parse(body.trail_percent, "trailPercent", 1, MAX_BASIS_POINTS - 1), True
+
+
+def _leverage(asked: int | None, instrument: Instrument) -> int:
+    """What is asked for; without it a perpetual has what the account chose, which is 0 here, and spot has none."""
+    if asked is not None:
+        return instrument.check_leverage(asked)
+    return 0 if instrument.kind is InstrumentKind.PERPETUAL else 1
 
 
 def amendment(body: schemas.AmendOrder, order: OrderDetails, instrument: Instrument) -> AmendRequest:
@@ -277,6 +284,7 @@ def fill_view(fill: FillDetails, market: Market, user_id: str) -> schemas.Fill:
         fee=money.format(fill.fee_units),
         realized_pnl=money.format(fill.realised_pnl_units),
         created_at=fill.created_at_ms,
+        adl=fill.order_id == 0,
     )
 
 
@@ -430,13 +438,17 @@ def trade_view(trade: PublicTrade, market: Market) -> schemas.Trade:
 
 
 def price_view(
-    market: Market, mark_ticks: int | None, last_ticks: int | None, last_trade: PublicTrade | None
+    market: Market,
+    mark_ticks: int | None,
+    index_ticks: int | None,
+    last_ticks: int | None,
+    last_trade: PublicTrade | None,
 ) -> schemas.Price:
-    """What a market is worth. There is no index price yet; the time is that of the last trade."""
+    """What a market is worth; the time is that of the last trade."""
     return schemas.Price(
         market_id=market.symbol,
         mark_price=_price_text(market.instrument, mark_ticks),
-        index_price=None,
+        index_price=_price_text(market.instrument, index_ticks),
         last_price=_price_text(market.instrument, last_ticks),
         updated_at=None if last_trade is None else last_trade.time_ms,
     )
