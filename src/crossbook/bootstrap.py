@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ASGIApp
 
 from crossbook import __version__, private_files
@@ -31,11 +31,11 @@ from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
 from crossbook.application.requests import SystemRequest
-from crossbook.application.swap_events import NoPublisher
 from crossbook.application.transfers import Transfers
 from crossbook.bots.walk import WalkSource
-from crossbook.demo import DEMO_FILE, DemoUsers, create_markets
+from crossbook.demo import DEMO_FILE, DemoUsers, both, create_markets
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_swaps import BoardUseCases, SwapDemo
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.endpoint import Surroundings
 from crossbook.dialects.feed_ports import NoAccountFeed
@@ -81,19 +81,23 @@ from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, Stor
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
+from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
+from crossbook.storage.wallets import WalletStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
-from crossbook.swap_board import Operators, build_board
+from crossbook.swap_board import Herald, Operators, build_board, sockets_of
 from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
+from crossbook.wallet_sim.chain import Asset as NativeAsset
 from crossbook.workers.account_feed import AccountFeed
 from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.fresh import FreshCommands
@@ -103,6 +107,7 @@ from crossbook.workers.market_data import MarketData, MarketDataUnavailable, Mar
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
+from crossbook.workers.price_guard import PriceGuard
 from crossbook.workers.pricing import PricingSettings, PricingWorker
 from crossbook.workers.public_prices import PublicPrice, load_venues
 from crossbook.workers.relay import Relay
@@ -118,6 +123,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
+LIMITS_EVERY_MS: Final = 500
 FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
@@ -369,10 +375,15 @@ class _Wiring:
         services = Services(
             accounts=accounts,
             tokens=tokens,
+            keys=self._keys,
+            clients=self._clients,
+            limits=stored_limits.LimitStore(ground.database),
             desk=desk,
             funds=funds,
             custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
+            liquidations=LiquidationQueries(ground.database),
+            ranks=Ranks(ground.database, self._clock),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
@@ -389,6 +400,7 @@ class _Wiring:
             account_feed=self._parts.account_feed or NoAccountFeed(),
             socket_subscriptions=settings.socket_subscriptions,
         )
+        herald = Herald()
         self._board = await build_board(
             settings,
             ground.database,
@@ -396,24 +408,54 @@ class _Wiring:
             secret=signing_secret(settings),
             holder=self._holder,
             operators=Operators(tokens, accounts),
-            publisher=NoPublisher(),
+            publisher=herald,
             unavailable=UNAVAILABLE,
         )
-        self._parts.watches.update(self._board.work)
-        self._parts.app = self._application(services, transfers)  # 1 and 2
-        if settings.demo:
-            kit = TruexKit(self._clients, self._keys, funds, queries)
-            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url)
-            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock))
+        sockets = self._parts.socket_io = sockets_of(settings, self._board.services, self._clock)
+        herald.attach(sockets)
+        self._parts.watches.update(self._board.work, **{"sockets of swaps": sockets.run})
+        demo = self._swap_demo() if settings.demo else None
+        routes = demo.routes if demo is not None else []
+        self._parts.app = self._application(services, transfers, routes)  # 1 and 2
+        if demo is not None:
+            await demo.set_up(base_url)
+            kit = both(TruexKit(self._clients, self._keys, funds, queries), demo.equip)
+            also = {"lethean": demo.entry()}
+            await DemoUsers(settings.data_dir / DEMO_FILE, accounts, users, passwords, kit).ensure(base_url, also)
+            await self._hire_bots(BotAgency(accounts, users, desk, self._marks, queries, funds, self._clock), demo)
 
-    async def _hire_bots(self, agency: BotAgency) -> None:
+    def _swap_demo(self) -> SwapDemo:
+        """The demo of the board of swaps, and a watch that puts its file away at the end."""
+        settings, services, database = self._settings, self._board.services, self._ground.database
+        use_cases = BoardUseCases(services.swaps, SwapPages(database), services.registry, WalletStore(database))
+        native = NativeAsset(
+            settings.lethean_native_asset_id,
+            settings.lethean_native_code,
+            settings.lethean_native_name,
+            settings.lethean_native_decimals,
+        )
+        demo = SwapDemo(settings.data_dir, use_cases, self._clock, native)
+
+        async def keep(stop: asyncio.Event) -> None:
+            await stop.wait()
+            demo.close()
+
+        self._parts.watches["wallet-sim"] = keep
+        return demo
+
+    async def _hire_bots(self, agency: BotAgency, swaps: SwapDemo) -> None:
         settings = self._settings
         if not settings.bots:
-            self._parts.when_ready = agency.clear_out
+
+            async def clear_out() -> None:
+                await agency.clear_out()
+                await swaps.clear_out()
+
+            self._parts.when_ready = clear_out
             return
-        self._parts.pits = await agency.hire(
-            self._markets, self._ground.database, settings.seed, settings.bot_interval_ms
-        )
+        interval_ms = settings.bot_interval_ms
+        markets = await agency.hire(self._markets, self._ground.database, settings.seed, interval_ms)
+        self._parts.pits = [*markets, await swaps.hire(settings.seed, interval_ms)]
         walks = agency.walks
         for worker in self._parts.pricing:
             if (walk := walks.get(worker.market_id)) is not None:
@@ -465,7 +507,7 @@ class _Wiring:
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
     def _watch(self) -> None:
-        """Tasks beside the way: marks from the logs, and the lag for the metrics."""
+        """Tasks beside the way: marks from the logs, the lag for the metrics, and the limits of prices."""
         database, feeds = self._ground.database, self._parts.feeds
         pricing = {worker.market_id: worker for worker in self._parts.pricing}
 
@@ -485,10 +527,21 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        self._parts.watches |= {"marks": marks, "lag": lag}
+        async def limits(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    async with database.each_alone() as transaction:
+                        for row in await stored_limits.load(transaction):
+                            self._limits.put(row.market_id, row.limits)
+                await pause(self._clock, stop, LIMITS_EVERY_MS)
+
+        assert self._parts.desk is not None
+        by_market = {feed.market.market_id: feed for feed in feeds}
+        guard = PriceGuard(database, by_market, _system_door(self._parts.desk), self._clock)
+        self._parts.watches |= {"marks": marks, "lag": lag, "limits": limits, "price guard": guard.run}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
-    def _application(self, services: Services, transfers: Transfers) -> ASGIApp:
+    def _application(self, services: Services, transfers: Transfers, demo: Sequence[BaseRoute]) -> ASGIApp:
         settings, parts, ground = self._settings, self._parts, self._ground
         workers: dict[str, Sequence[Worker]] = {
             "matching": parts.matchers,
@@ -519,7 +572,7 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
             origins=settings.web_origins,
-            routes=self._sockets(services),
+            routes=[*self._sockets(services), *demo],
         )
         return build_app(dialects, setup)
 
@@ -540,6 +593,7 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            balances=Queries(database),
             client_orders=ClientOrders(database),
             activity=ActivityReader(database),
             transfers=transfers,
@@ -550,7 +604,7 @@ class _Wiring:
             versions=_truex_versions(settings),
         )
 
-    def _sockets(self, services: Services) -> list[WebSocketRoute]:
+    def _sockets(self, services: Services) -> list[BaseRoute]:
         """The WebSockets of the dialects."""
         settings = self._settings
         limits = SocketLimits(
@@ -562,7 +616,11 @@ class _Wiring:
         room = self._parts.sockets = SocketRoom(
             limits, self._clock.monotonic_s, origins=settings.web_origins, metrics=self._metrics
         )
-        return [WebSocketRoute("/ws", room.app("flux", FluxSocket(services)))]
+        assert self._parts.socket_io is not None
+        return [
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(services))),
+            Mount("/socket.io", self._parts.socket_io.app),
+        ]
 
     async def _drain(self) -> None:
         """Wait until everything accepted up to now is settled. Raises VenueError when that takes too long."""

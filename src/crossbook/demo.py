@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from crossbook import private_files
@@ -37,10 +38,22 @@ Equip = Callable[[User, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Gives a demo user more than a login: further entries of the user in the file, made from those before."""
 
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 async def no_more(user: User, before: Mapping[str, Any]) -> Mapping[str, Any]:
     """A login is enough."""
     del user, before
     return {}
+
+
+def both(first: Equip, second: Equip) -> Equip:
+    """What the two give."""
+
+    async def equip(user: User, before: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**await first(user, before), **await second(user, before)}
+
+    return equip
 
 
 @dataclass(frozen=True)
@@ -116,9 +129,12 @@ class DemoUsers:
         self._store = store
         self._passwords = passwords
 
-    async def ensure(self, base_url: str) -> None:
-        """Have all users and a file that opens their accounts. Raises DataFolderError and StorageError."""
-        before = _document(self._file)
+    async def ensure(self, base_url: str, also: Mapping[str, Any] = NOTHING) -> None:
+        """Have all users and a file that opens their accounts, with further entries. `also` are some of the venue's.
+
+        Raises DataFolderError and StorageError.
+        """
+        before = {**_document(self._file), **also}
         known = _passwords_in(before)
         chosen = {name: known.get(_mail(name)) or secret_token(PASSWORD_BYTES) for name in (*USERS, ADMIN)}
         if any(_mail(name) not in known for name in chosen):

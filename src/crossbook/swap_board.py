@@ -6,18 +6,20 @@ from typing import Final
 
 from crossbook.application.accounts import Accounts
 from crossbook.application.chain import Chain, ChainUnavailable
-from crossbook.application.swap_events import SwapPublisher
+from crossbook.application.swap_events import NoPublisher, SwapEvent, SwapPublisher
 from crossbook.application.swap_registry import CurrencyTerms, Registry
 from crossbook.application.swaps import Swaps
 from crossbook.application.wallets import WalletLogins
 from crossbook.chain.daemon import Daemon
 from crossbook.chain.json_rpc import JsonRpc, RpcLimits
 from crossbook.dialects.lethean.auth import AUDIENCE, TokenAuth
+from crossbook.dialects.lethean.live_pages import LiveServices
 from crossbook.dialects.lethean.services import Services
 from crossbook.logs import Log
 from crossbook.security.login_challenges import Challenges
 from crossbook.security.tokens import Tokens
 from crossbook.security.wallet_addresses import LETHEAN_TAGS, ZANO_TAGS
+from crossbook.server.socket_io import SocketIo, SocketIoLimits
 from crossbook.settings import Settings
 from crossbook.storage.database import Database
 from crossbook.storage.swap_changes import SwapStore
@@ -48,6 +50,33 @@ class SwapBoard:
 
     services: Services
     work: dict[str, Work]
+
+
+class Herald:
+    """A publisher that passes on to whoever is attached later: sockets read the board that tells them."""
+
+    def __init__(self) -> None:
+        self._to: SwapPublisher = NoPublisher()
+
+    def attach(self, publisher: SwapPublisher) -> None:
+        """Tell this one from now on."""
+        self._to = publisher
+
+    def publish(self, events: Sequence[SwapEvent]) -> None:
+        """Pass it on."""
+        self._to.publish(events)
+
+
+def sockets_of(settings: Settings, services: Services, clock: Clock) -> SocketIo:
+    """The sockets of a board, bounded as the other ones of the venue."""
+    limits = SocketIoLimits(
+        in_all=settings.sockets_limit,
+        per_address=settings.sockets_per_address,
+        rooms=settings.socket_subscriptions,
+        messages_per_s=settings.socket_messages_per_s,
+        waiting_packets=settings.socket_queue_limit,
+    )
+    return SocketIo(LiveServices(services), clock, limits, settings.web_origins)
 
 
 def chain_of(settings: Settings, clock: Clock) -> Chain | None:

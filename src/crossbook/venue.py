@@ -12,11 +12,13 @@ from starlette.types import ASGIApp
 from crossbook.application.desk import Desk
 from crossbook.application.markets import Market
 from crossbook.bots.pit import Pit
+from crossbook.bots.swap_pit import SwapPit
 from crossbook.domain.errors import CrossbookError
 from crossbook.logs import Log
 from crossbook.readiness import Worker
 from crossbook.security.passwords import Passwords
 from crossbook.server.app import Listening, Server, make_server
+from crossbook.server.socket_io import SocketIo
 from crossbook.server.websocket import SocketRoom
 from crossbook.settings import Settings
 from crossbook.storage.database import Database
@@ -90,13 +92,14 @@ class Parts:
     pricing: list[PricingWorker] = field(default_factory=list)
     account_feed: AccountFeed | None = None
     sockets: SocketRoom | None = None
+    socket_io: SocketIo | None = None
     timers: Timers | None = None
     liquidator: Liquidator | None = None
     transfer_driver: TransferDriver | None = None
     activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
-    pits: list[Pit] = field(default_factory=list)
+    pits: list[Pit | SwapPit] = field(default_factory=list)
     when_ready: Callable[[], Awaitable[None]] | None = None
     """What is to be done once everything works."""
     watches: dict[str, Work] = field(default_factory=dict)
@@ -197,9 +200,7 @@ class Venue:
         """The HTTP server, until `stop`. The socket outlives it, so that it can be served again."""
         assert self._socket is not None and self._parts.app is not None
         listening = Listening(self._settings.host, self._settings.port, self._settings.trusted_proxies, drain_s=DRAIN_S)
-        sockets = self._parts.sockets
-        farewell = () if sockets is None else (sockets.close,)
-        server = self._server = make_server(self._parts.app, listening, *farewell)
+        server = self._server = make_server(self._parts.app, listening, self._farewell)
 
         async def end() -> None:
             await stop.wait()
@@ -211,6 +212,13 @@ class Venue:
         finally:
             ender.cancel()
             await asyncio.gather(ender, return_exceptions=True)
+
+    async def _farewell(self) -> None:
+        """Let sockets go before their connections are closed."""
+        if self._parts.sockets is not None:
+            await self._parts.sockets.close()
+        if self._parts.socket_io is not None:
+            await self._parts.socket_io.hang_up()
 
     async def _wait_until_ready(self) -> None:
         """Wait until every part works. Raises VenueError when that takes too long, or a market failed."""

@@ -452,7 +452,7 @@ def test_when_the_server_stops_everybody_is_let_go() -> None:
         bots = [await made.client(transports=transports) for transports in (["polling"], ["websocket"])]
         for bot in bots:
             await bot.watch()
-        await made.sockets.close()
+        await made.sockets.hang_up()
         for bot in bots:
             await asyncio.wait_for(bot.gone.wait(), DEADLINE_S)
 

@@ -297,16 +297,18 @@ class SocketIo:
                 await self._tell_waiting()
         finally:
             stopping.cancel()
-            await self.close()
+            await self._close()
 
-    async def close(self) -> None:
-        """Let every socket go. No more come."""
-        self._is_open = False
+    async def hang_up(self) -> None:
+        """Let every socket go; their clients may come again."""
         for connection in list(self._sio.eio.sockets):
             await self._drop(connection)
-        eio = self._sio.eio
-        if eio.service_task_handle is not None:
-            await eio.shutdown()
+
+    async def _close(self) -> None:
+        self._is_open = False
+        await self.hang_up()
+        if self._sio.eio.service_task_handle is not None:
+            await self._sio.eio.shutdown()
 
     async def _tell_waiting(self) -> None:
         events, self._waiting = self._waiting, []

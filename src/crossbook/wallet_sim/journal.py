@@ -18,10 +18,14 @@ class JournalError(CrossbookError):
 
 
 class Journal:
-    """Reads the notes of a file, then appends to it. Raises JournalError."""
+    """Reads the notes of a file, then appends to it; not `durable`, a note may be lost with the power.
 
-    def __init__(self, file: Path) -> None:
+    Raises JournalError.
+    """
+
+    def __init__(self, file: Path, durable: bool = True) -> None:
         self._file = file
+        self._durable = durable
         try:
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -40,13 +44,14 @@ class Journal:
                 raise JournalError(f"{self._file} is damaged in line {number}") from error
 
     def write(self, note: Note) -> None:
-        """Append a note, durably. Raises JournalError, and then the note did not happen."""
+        """Append a note. Raises JournalError, and then the note did not happen."""
         line = json.dumps(dict(note), separators=(",", ":")).encode() + b"\n"
         before = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, line) != len(line):
                 raise OSError(0, "the line was cut off")
-            os.fsync(self._handle)
+            if self._durable:
+                os.fsync(self._handle)
         except OSError as error:
             os.truncate(self._handle, before)
             raise JournalError(f"can not write {self._file}: {error.strerror}") from error

@@ -8,6 +8,7 @@ from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect, Endpoint
 from crossbook.dialects.lethean import replies, requests
 from crossbook.dialects.lethean.dex import DexHandlers
 from crossbook.dialects.lethean.errors import Failure, LetheanErrors, invalid_login
+from crossbook.dialects.lethean.live_guide import GUIDE
 from crossbook.dialects.lethean.orders import OrderHandlers
 from crossbook.dialects.lethean.replies import Answer
 from crossbook.dialects.lethean.services import Services
@@ -39,6 +40,7 @@ def lethean_dialect(services: Services, version: str) -> Dialect:
         authenticate=services.auth,
         signs_body=True,
         body_limit_bytes=BODY_LIMIT_BYTES,
+        socket=GUIDE,
     )
 
 
