@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossbook.application.accounts import Accounts
+from crossbook.application.api_keys import ApiKeys
+from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
 from crossbook.application.liquidations import LiquidationDetails
 from crossbook.application.margin_terms import MarginTerms
+from crossbook.application.market_limits import LimitStore
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
@@ -132,6 +135,9 @@ class Services(StreamServices):
     `limiter` is asked for the orders of a batch.
     """
 
+    keys: ApiKeys
+    clients: Clients
+    limits: LimitStore
     desk: Desk
     funds: Funds
     custodian: CustodianControl
