@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import PairNotFound, TooManyOffers
 from crossbook.application.group_commit import MAX_BATCH, MAX_WAITING, GroupCommit
 from crossbook.application.swap_events import NoPublisher, SwapEvent, SwapEventKind, SwapPublisher, events_of
@@ -83,14 +84,6 @@ class CancelFilter:
 
 Counts = dict[tuple[int, int, Side], int]
 """Active offers by user, pair and side."""
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class SwapStore(Protocol):
