@@ -24,8 +24,8 @@ class Preview:
     """What the order would hold, cost and change. Quote units; prices in ticks, exact.
 
     `held_units` is by how much less is available while the order is open; None when it would be refused, and then
-    `refusal` says why. Without a limit, the order is taken to trade at its trigger, or at the mark. `fee_units` is the fee
-    at the rate it reserves for. `position` is the one after the whole order traded, and the prices are that
+    `refusal` says why. Without a limit, the order is taken to trade at its trigger, or at the mark. `fee_units` is
+    the fee at the rate it reserves for. `position` is the one after the whole order traded, and the prices are that
     position's.
     """
 
