@@ -45,6 +45,7 @@ from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.lethean.endpoints import lethean_dialect
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
@@ -531,11 +532,12 @@ class _Wiring:
         }
         symbols = [name.symbol for name in self._names]
         checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
+        truex = self._truex(services, transfers, checks)
         dialects = [
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, transfers, checks), __version__),
+                truex_dialect(truex, __version__),
             )
         ]
         # Its bodies hold proposals, so they have a limit of their own.
@@ -552,7 +554,7 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
             origins=settings.web_origins,
-            routes=[*self._sockets(services), *demo],
+            routes=[*demo, *self._sockets(services, truex)],
         )
         return build_app(dialects, setup)
 
@@ -582,10 +584,11 @@ class _Wiring:
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
             versions=_truex_versions(settings),
+            account_feed=flux.account_feed,
         )
 
-    def _sockets(self, services: Services) -> list[BaseRoute]:
-        """The WebSockets of the dialects."""
+    def _sockets(self, flux: Services, truex: TruexServices) -> list[BaseRoute]:
+        """The WebSockets of the dialects. TrueX's clients dial any path, so it takes those that no other wants."""
         settings = self._settings
         limits = SocketLimits(
             connections=settings.sockets_limit,
@@ -598,8 +601,9 @@ class _Wiring:
         )
         assert self._parts.socket_io is not None
         return [
-            WebSocketRoute("/ws", room.app("flux", FluxSocket(services))),
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
             Mount("/socket.io", self._parts.socket_io.app),
+            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, settings.socket_subscriptions))),
         ]
 
     async def _drain(self) -> None:

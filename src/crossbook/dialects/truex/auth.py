@@ -9,7 +9,7 @@ each request. Signatures of requests that may change something are noted in the 
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -138,6 +138,11 @@ class KeyAuth:
         if found is not None and now_s - found[0] < KEY_KEPT_S:
             return found[1]
         return await self._look_up(key_id)
+
+    async def key_with(self, key: SigningKey, client_ids: Collection[str]) -> SigningKey:
+        """The key, read again when it does not know one of these clients: that may have been set up just now."""
+        known = {str(client.account_id) for client in key.clients}
+        return key if known.issuperset(client_ids) else await self._look_up(key.key.key_id)
 
     def check_use(self, key: SigningKey, address: str) -> None:
         """Refuse a key that has expired, or that may not be used from this address. Raises `Fault`."""
