@@ -26,7 +26,7 @@ from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits
-from crossbook.application.markets import Markets
+from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
@@ -110,6 +110,7 @@ from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
 from crossbook.workers.price_guard import PriceGuard
 from crossbook.workers.pricing import PricingSettings, PricingWorker
+from crossbook.workers.public_prices import PublicPrice, load_venues
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
@@ -310,6 +311,7 @@ class _Wiring:
             settings.prices_interval_ms, settings.lease_ms, PricingRules(index, settings.mark_band_bp)
         )
         feeds = {feed.market.market_id: feed for feed in self._parts.feeds}
+        public = self._public_prices()
         return [
             PricingWorker(
                 market,
@@ -318,12 +320,30 @@ class _Wiring:
                 self._clock,
                 self._holder,
                 self._logged,
+                sources=public.get(market.symbol, []),
                 metrics=self._worker_metrics,
                 settings=terms,
             )
             for market in self._markets
             if market.instrument.kind is InstrumentKind.PERPETUAL
         ]
+
+    def _public_prices(self) -> dict[str, list[PublicPrice]]:
+        """The public venues that the settings name, by market; each is followed beside the way."""
+        found: dict[str, list[PublicPrice]] = {}
+        file = self._settings.index_venues_file
+        for venue in [] if file is None else load_venues(file):
+            tick = self._perpetual(venue.market).instrument.tick
+            price = PublicPrice(venue, tick, self._clock, self._settings.prices_interval_ms)
+            found.setdefault(venue.market, []).append(price)
+            self._parts.watches[f"price {venue.market} {venue.source}"] = price.run
+        return found
+
+    def _perpetual(self, symbol: str) -> Market:
+        for market in self._markets:
+            if market.symbol == symbol and market.instrument.kind is InstrumentKind.PERPETUAL:
+                return market
+        raise VenueError(f"{self._settings.index_venues_file}: there is no perpetual market {symbol}")
 
     def _logged(self, market_id: int) -> None:
         """Somebody beside the desk put commands into a market's log."""
