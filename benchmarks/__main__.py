@@ -15,6 +15,7 @@ from benchmarks.measuring import QUICK_DIVISOR, Settings
 from benchmarks.report import Row, conditions, print_report, processor_share
 from benchmarks.risk import risk
 from benchmarks.signatures import signatures
+from benchmarks.swaps import swaps
 from benchmarks.venue import venue
 
 MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {
@@ -22,6 +23,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "signatures": signatures,
     "risk": risk,
     "venue": venue,
+    "swaps": swaps,
 }
 
 

@@ -1,10 +1,11 @@
-"""What risk costs: a cascade of liquidations in memory."""
+"""What risk costs: a cascade of liquidations in memory, and a mark update in the database."""
 
 from time import perf_counter
 from typing import Final
 
 from benchmarks.measuring import Settings
 from benchmarks.report import Row
+from benchmarks.risk_marks import mark_updates
 from crossbook.domain.instruments import btc_perp
 from crossbook.simulation.run import cascade
 
@@ -16,7 +17,7 @@ AT_MOST_S: Final = 10.0
 
 def risk(settings: Settings) -> list[Row]:
     """The rows of risk."""
-    return [_cascade(settings)]
+    return [_cascade(settings), *mark_updates(settings)]
 
 
 def _cascade(settings: Settings) -> Row:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -41,8 +41,9 @@ class VenueFailed(Exception):
 class VenueProcess:
     """A venue with default settings but for rate limits, which would be in the load's way, and bots."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = _free_port()
+        self._environment = dict(environment or {})
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +54,7 @@ class VenueProcess:
         with (self._folder / LOG_FILE).open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "crossbook.cli", *arguments],
-                env=os.environ | NO_LIMIT,
+                env=os.environ | NO_LIMIT | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -64,6 +65,13 @@ class VenueProcess:
                 raise VenueFailed(f"the venue did not start:\n{self._last_lines()}")
             sleep(LOOK_S)
         return monotonic() - started_s
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The operator's email and password."""
+        document = json.loads((self._folder / "data" / "demo.json").read_text(encoding="utf-8"))
+        found: dict[str, str] = document["admin"]
+        return found
 
     def load(self, phase: str, module: str = "benchmarks.venue_load", **plan: object) -> dict[str, Any]:
         """Run a phase of the load in a process of its own; its outcome. Raises VenueFailed."""
@@ -118,10 +126,10 @@ class VenueProcess:
 
 
 @contextmanager
-def venue_process() -> Iterator[VenueProcess]:
-    """A venue, not yet started; it is stopped and its folder removed at the end."""
+def venue_process(environment: Mapping[str, str] | None = None) -> Iterator[VenueProcess]:
+    """A venue with these settings beside the usual ones, not yet started; its folder goes at the end."""
     with tempfile.TemporaryDirectory(prefix="crossbook-bench-") as folder:
-        venue = VenueProcess(Path(folder))
+        venue = VenueProcess(Path(folder), environment)
         try:
             yield venue
         finally:

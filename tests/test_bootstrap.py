@@ -110,6 +110,27 @@ def test_the_demo_users_have_a_key_for_truex(standing: VenueProcess) -> None:
         client.close()
 
 
+def test_keys_are_made_listed_and_revoked_from_the_command_line(standing: VenueProcess) -> None:
+    bob = standing.demo["users"][1]
+    made = standing.command("keys", "create", bob["email"], "--scope", "read", "--name", "reports", "--days", "30")
+    assert made.returncode == 0, made.stderr
+    told = dict(line.split(maxsplit=1) for line in made.stdout.splitlines() if len(line.split(maxsplit=1)) == 2)
+    key_id, secret = told["Key"].strip(), told["Secret"].strip()
+    who = Organization(int(bob["user_id"]), int(bob["truex"]["client_id"]), "BOB", key_id, secret)
+    client = SigningClient(standing.url, who)
+    assert client.send("GET", "/api/v1/clients").status_code == 200
+    listed = standing.command("keys", "list", "--user", bob["user_id"]).stdout
+    assert key_id[:8] in listed
+    assert secret not in listed
+    revoked = standing.command("keys", "revoke", key_id)
+    assert revoked.returncode == 0, revoked.stderr
+    assert eventually(lambda: client.send("GET", "/api/v1/clients").status_code == 401)
+    client.close()
+    assert standing.command("keys", "revoke", key_id).returncode == 2
+    assert standing.command("keys", "create", "nobody@example.com").returncode == 2
+    assert standing.command("keys", "create", bob["email"], "--scope", "admin").returncode == 1
+
+
 def test_lost_demo_secrets_are_made_anew(venue: VenueProcess) -> None:
     before = venue.demo
     assert venue.stop() == 0

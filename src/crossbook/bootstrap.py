@@ -81,6 +81,7 @@ from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, Stor
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
 from crossbook.storage.operations import OperationsRecord
@@ -106,6 +107,7 @@ from crossbook.workers.market_data import MarketData, MarketDataUnavailable, Mar
 from crossbook.workers.matcher import Matcher, MatcherSettings
 from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
+from crossbook.workers.price_guard import PriceGuard
 from crossbook.workers.pricing import PricingSettings, PricingWorker
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
@@ -120,6 +122,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
+LIMITS_EVERY_MS: Final = 500
 FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
 DRAIN_LOOK_MS: Final = 5
@@ -352,10 +355,15 @@ class _Wiring:
         services = Services(
             accounts=accounts,
             tokens=tokens,
+            keys=self._keys,
+            clients=self._clients,
+            limits=stored_limits.LimitStore(ground.database),
             desk=desk,
             funds=funds,
             custodian=custodian,
             margin_terms=MarginTerms(MarginStore(ground.database), self._markets, self._marks),
+            liquidations=LiquidationQueries(ground.database),
+            ranks=Ranks(ground.database, self._clock),
             queries=queries,
             markets=self._markets,
             marks=self._marks,
@@ -479,7 +487,7 @@ class _Wiring:
         return Desk(store, self._markets, self._marks, self._clock, ids, committed, batch_taken, *limits)
 
     def _watch(self) -> None:
-        """Tasks beside the way: marks from the logs, and the lag for the metrics."""
+        """Tasks beside the way: marks from the logs, the lag for the metrics, and the limits of prices."""
         database, feeds = self._ground.database, self._parts.feeds
         pricing = {worker.market_id: worker for worker in self._parts.pricing}
 
@@ -499,7 +507,18 @@ class _Wiring:
                     await note_lags(database, self._markets, self._metrics)
                 await pause(self._clock, stop, LAG_EVERY_MS)
 
-        self._parts.watches |= {"marks": marks, "lag": lag}
+        async def limits(stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                with suppress(StorageError):
+                    async with database.each_alone() as transaction:
+                        for row in await stored_limits.load(transaction):
+                            self._limits.put(row.market_id, row.limits)
+                await pause(self._clock, stop, LIMITS_EVERY_MS)
+
+        assert self._parts.desk is not None
+        by_market = {feed.market.market_id: feed for feed in feeds}
+        guard = PriceGuard(database, by_market, _system_door(self._parts.desk), self._clock)
+        self._parts.watches |= {"marks": marks, "lag": lag, "limits": limits, "price guard": guard.run}
 
     # -- 1 and 2: the server and its dialects --------------------------------------------------------
     def _application(self, services: Services, transfers: Transfers, demo: Sequence[BaseRoute]) -> ASGIApp:
@@ -554,6 +573,7 @@ class _Wiring:
             marks=self._marks,
             market_data=flux.market_data,
             clock=self._clock,
+            balances=Queries(database),
             client_orders=ClientOrders(database),
             activity=ActivityReader(database),
             transfers=transfers,

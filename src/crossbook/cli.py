@@ -384,6 +384,55 @@ def wallet_sim(
         )
 
 
+keys_app = typer.Typer(help="Keys of programs that sign their requests (TrueX).", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("create")
+def create_key(
+    user: Annotated[str, typer.Argument(help="The user: e-mail or number.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="read, trade or transfer; may be repeated. All without.")
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What to call the key.")] = "",
+    network: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Where it may be used from; may be repeated.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, metavar="N", help="How long it is good.")] = None,
+    mnemonic: Annotated[str, typer.Option(metavar="NAME", help="What to call the user's first client.")] = "",
+    data: DataOption = None,
+) -> None:
+    """Make a key, and the user's first client if there is none. The secret is shown this once."""
+    from crossbook import keys_command
+
+    scopes = scope or ["read", "trade", "transfer"]
+    with _saying_what_failed():
+        keys_command.create({"data_dir": data}, user, scopes, name, network or [], days, mnemonic)
+
+
+@keys_app.command("list")
+def list_keys(
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Of this user only: e-mail or number.")] = None,
+    data: DataOption = None,
+) -> None:
+    """List keys without their secrets."""
+    from crossbook import keys_command
+
+    with _saying_what_failed():
+        keys_command.show({"data_dir": data}, user)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id.")], data: DataOption = None
+) -> None:
+    """Revoke a key: within seconds it opens nothing."""
+    from crossbook import keys_command
+
+    with _saying_what_failed():
+        keys_command.revoke({"data_dir": data}, key)
+
+
 @app.command()
 def config(data: DataOption = None) -> None:
     """Print the settings in force and where each comes from; secrets are masked."""

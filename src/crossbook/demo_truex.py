@@ -26,7 +26,7 @@ class TruexKit:
     async def __call__(self, user: User, before: Mapping[str, Any]) -> Mapping[str, Any]:
         """The entry `truex` of the user: the one of `before` while its key is in force. Raises StorageError."""
         await self._fund(user.account_id)
-        client = await self._clients.ensure_first(user.user_id, user.account_id, user.name.upper())
+        client = await self._clients.ensure_first(user.user_id, user.name.upper())
         known = before.get("truex")
         if isinstance(known, dict) and await self._is_in_force(known, user.user_id):
             return {"truex": known}

@@ -96,7 +96,7 @@ def migrate_schema(overrides: Mapping[str, object], with_demo_markets: bool) -> 
         finally:
             await database.close()
 
-    with _server(settings) as address:
+    with database_address(settings) as address:
         applied = asyncio.run(work(address))
     output().print(f"Applied: {', '.join(map(str, applied))}." if applied else "The schema is current.")
 
@@ -112,12 +112,12 @@ def audit_venue(overrides: Mapping[str, object]) -> list[Check]:
         finally:
             await database.close()
 
-    with _server(settings) as address:
+    with database_address(settings) as address:
         return asyncio.run(work(address))
 
 
 @contextmanager
-def _server(settings: Settings) -> Iterator[str]:
+def database_address(settings: Settings) -> Iterator[str]:
     """The address of the venue's database: of the settings, of the running venue, or of a server started for this."""
     address = settings.database_url or _running(settings)
     if address is not None:

@@ -33,7 +33,7 @@ FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.Market: "id symbol baseAsset quoteAsset maxLeverage initialMarginRate maintenanceMarginRate makerFeeRate "
     "takerFeeRate fundingIntervalHours fundingRateCap status marketId tickSize lotSize minNotional kind",
     schemas.Fill: "id tradeId orderId userId marketId side liquidityRole price quantity notional fee "
-    "realizedPnl createdAt",
+    "realizedPnl createdAt adl",
     schemas.Position: "userId marketId side quantity entryPrice markPrice notional leverage margin unrealizedPnl "
     "realizedPnl liquidationPrice marginMode maintenanceMargin bankruptcyPrice fundingAccrued adlRank inLiquidation",
     schemas.Balance: "userId asset total locked available",

@@ -4,22 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossbook.domain.orders import Side
-from crossbook.domain.swap_tips import Counter, Own, Tip, reach_of, tips_of
+from crossbook.domain.swap_tips import Counters, Own, Tip, reach_of, tips_of
 from crossbook.domain.swaps import prices_cross
 
 DECIMALS = 1
 
 
-def naive(side: Side, own: list[Own], counters: list[Counter], swapping: set[tuple[int, int]]) -> list[Tip]:
+def naive(side: Side, own: list[Own], counters: Counters, swapping: set[tuple[int, int]]) -> list[Tip]:
     tips, seen = [], set()
     for mine in own:
-        for counter in sorted(counters):
-            fits = prices_cross(side, mine.price_units, counter.price_units)
-            if fits and counter.offer_id not in seen and (mine.offer_id, counter.offer_id) not in swapping:
-                seen.add(counter.offer_id)
-                left = min(mine.free_units, counter.free_units)
-                if left * counter.price_units >= 10**DECIMALS:
-                    tips.append(Tip(mine.offer_id, counter, left))
+        for place, (offer_id, price, free) in enumerate(zip(*counters, strict=True)):
+            fits = prices_cross(side, mine.price_units, price)
+            if fits and offer_id not in seen and (mine.offer_id, offer_id) not in swapping:
+                seen.add(offer_id)
+                left = min(mine.free_units, free)
+                if left * price >= 10**DECIMALS:
+                    tips.append((mine.offer_id, place, left))
     return tips
 
 
@@ -32,19 +32,17 @@ AMOUNTS = st.integers(1, 20)
     own=st.lists(st.tuples(PRICES, AMOUNTS), max_size=8),
     counters=st.lists(st.tuples(PRICES, AMOUNTS), max_size=12),
     swapping=st.sets(st.tuples(st.integers(1, 8), st.integers(101, 112)), max_size=12),
-    data=st.data(),
 )
 def test_tips_are_those_of_the_rule(
     side: Side,
     own: list[tuple[int, int]],
     counters: list[tuple[int, int]],
     swapping: set[tuple[int, int]],
-    data: st.DataObject,
 ) -> None:
     mine = [Own(number, *each) for number, each in enumerate(own, start=1)]
-    theirs = [Counter(number, *each, number) for number, each in enumerate(counters, start=101)]
-    shuffled = data.draw(st.permutations(theirs))
-    assert tips_of(side, mine, shuffled, swapping, DECIMALS) == naive(side, mine, theirs, swapping)
+    ids = range(101, 101 + len(counters))
+    theirs = Counters(ids, [price for price, _ in counters], [amount for _, amount in counters])
+    assert tips_of(side, mine, theirs, swapping, DECIMALS) == naive(side, mine, theirs, swapping)
 
 
 def test_the_reach_is_the_best_price() -> None:

@@ -209,8 +209,9 @@ def test_a_market_with_a_stale_index_flags_nobody_and_liquidates_nobody(database
         await venue.state(venue.btc, MarketState.CANCEL_ONLY)
         await venue.mark(venue.btc, 50_000)
         assert await venue.flagged() == []
-        await venue.state(venue.btc, MarketState.ACTIVE)
         await venue.mark(venue.btc, 57_200)
+        assert await venue.flagged() == []
+        await venue.state(venue.btc, MarketState.ACTIVE)
         assert await venue.flagged() == [(alice, 0)]
         await venue.state(venue.btc, MarketState.CANCEL_ONLY)
         assert await venue.liquidate() == []

@@ -9,7 +9,7 @@ import pytest
 from crossbook.application.audit import is_clean
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.storage import audit as audit_module
-from crossbook.storage import audit_log
+from crossbook.storage import audit_log, audit_risk
 from crossbook.storage import audit_rules as rules
 from crossbook.storage.audit import NEGATIVE, OPEN_SUMS, ORDER_HOLDS, audit, audit_at
 from crossbook.storage.audit_log import ENTERED, FILLS, LIVE, REPLAY, SNAPSHOTS
@@ -219,6 +219,52 @@ CORRUPTIONS: Final = {
         rules.FUNDING_POSTED.name,
         f"UPDATE postings SET kind = 4 WHERE kind = 5 AND account_id = {SELLER}",
         f"account {SELLER}, asset 2: funding of 0 was posted",
+    ),
+    "liquidation fill that moved nothing": (
+        audit_risk.FUND_FLOWS.name,
+        """
+        UPDATE orders SET purpose = 2, bankruptcy_price_ticks = 1, reduce_only = true, time_in_force = 2,
+            maker_fee_ppm = 0, taker_fee_ppm = 0
+        WHERE order_id = (SELECT order_id FROM fills WHERE market_id = 1 AND role = 2 AND side = 2 ORDER BY 1 LIMIT 1)
+        """,
+        "the fund moved 0 for a liquidation fill",
+    ),
+    "fund moved without a liquidation": (
+        audit_risk.FUND_FLOWS.name,
+        "UPDATE postings SET kind = 8 WHERE account_id = 3 AND kind = 5",
+        "moves the insurance fund, and its event is no fill of a liquidation",
+    ),
+    "position in a liquidation that is not there": (
+        audit_risk.LIQUIDATIONS.name,
+        f"UPDATE positions SET liquidation_id = 77 WHERE account_id = {BUYER}",
+        f"account {BUYER}, market 1: its position is in liquidation 77",
+    ),
+    "step of a liquidation missing": (
+        audit_risk.LIQUIDATIONS.name,
+        f"""
+        INSERT INTO liquidations (account_id, asset_id, market_id, flagged_in_market_id, flagged_at_sequence,
+            equity_units, maintenance_units, opened_at_ms, steps) VALUES ({BUYER}, 2, 0, 1, 1, 5, 6, 5, 1)
+        """,
+        "took 1 steps, 0 are stored",
+    ),
+    "covered loss without a journal": (
+        audit_risk.LIQUIDATIONS.name,
+        f"""
+        INSERT INTO liquidations (liquidation_id, account_id, asset_id, market_id, flagged_in_market_id,
+            flagged_at_sequence, equity_units, maintenance_units, opened_at_ms, steps)
+        VALUES (77, {BUYER}, 2, 0, 1, 1, 5, 6, 5, 1);
+        INSERT INTO liquidation_steps (liquidation_id, step, kind, equity_units, maintenance_units, amount_units,
+            created_at_ms) VALUES (77, 1, 4, -5, 0, 5, 5)
+        """,
+        "covered losses of 5, journals say 0",
+    ),
+    "below maintenance and not flagged": (
+        audit_risk.FLAGGED,
+        f"""
+        INSERT INTO market_prices VALUES (1, 1, 1, 1, 0);
+        UPDATE balances SET total_units = 0, held_units = 0, transfer_hold_units = 0 WHERE account_id = {BUYER}
+        """,
+        f"account {BUYER}, scope 0: equity -",
     ),
     "fee not on the fee account": (
         rules.FEES.name,

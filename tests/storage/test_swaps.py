@@ -28,6 +28,8 @@ from crossbook.storage.database import Database
 from crossbook.storage.swap_changes import SwapStore
 from crossbook.storage.swap_events import CHANNEL, reader
 from crossbook.storage.swap_pages import SwapPages
+from crossbook.storage.swap_rows import VERSIONS, KeptOffers
+from crossbook.storage.wallets import WalletStore
 from tests.storage.support import NOW_MS, using
 from tests.storage.swapping import World
 
@@ -266,9 +268,9 @@ def test_a_page_shows_each_counter_offer_once_and_what_waits_for_a_confirm(datab
         assert await page(alice) == ([(low, cheap, 200), (high, dear, 700), (own_sell, bid, 100)], [])
         assert len((await pages.user_page(alice, terms, 1)).tips) == 2  # one for each side
         book = await pages.book(world.pair_id, 100, 0)
-        assert [offer.offer_id for offer, _ in book][:2] == [cheap, dear]
-        assert [offer.offer_id for offer, _ in book] == [
-            offer.offer_id for first in range(7) for offer, _ in await pages.book(world.pair_id, 1, first)
+        assert [offer.offer_id for offer in book][:2] == [cheap, dear]
+        assert [offer.offer_id for offer in book] == [
+            offer.offer_id for first in range(7) for offer in await pages.book(world.pair_id, 1, first)
         ]
         assert await pages.notifications(alice) == 1
         await pages.clear_notifications(alice, world.pair_id)
@@ -306,5 +308,52 @@ def test_other_processes_hear_what_was_committed_and_not_their_own(database_url:
         assert heard[0] == SwapEvent(SwapEventKind.OFFER_POSTED, world.pair_id, buy)
         here(None)
         assert heard[-1] == SwapEvent(SwapEventKind.BOARD_CHANGED, 0)
+
+    on_a_board(database_url, scenario)
+
+
+def test_prices_go_by_their_value_and_what_is_kept_by_its_version(database_url: str) -> None:
+    async def scenario(world: World, alice: int, bob: int, _: int) -> None:
+        sells = [await world.offer(bob, SELL, price, "1") for price in ("10", "9", "100", "8.5")]
+        await world.offer(alice, BUY, "1000", "9")
+        terms, pages = await world.swaps.terms(world.pair_id), SwapPages(world.database)
+
+        async def best(limit: int) -> list[int]:
+            return [tip.entry.offer_id for tip in (await pages.user_page(alice, terms, limit)).tips]
+
+        assert await best(2) == [sells[1], sells[3]]  # the two cheapest, the oldest first
+        assert await best(100) == sells
+        assert [each.price_units for each in await pages.book(world.pair_id, 5, 0)] == [
+            8500,
+            9000,
+            10000,
+            100000,
+            10**6,
+        ]
+        # Whatever changes in a row, or in the wallet behind it, is shown at once.
+        first = (await pages.book(world.pair_id, 1, 0))[0]
+        assert (await pages.book(world.pair_id, 1, 0))[0] is first
+        await world.swaps.renew(bob, sells[3])
+        assert (await pages.book(world.pair_id, 1, 0))[0].renewed_at_ms == world.clock.now_ms()
+        await WalletStore(world.database).sign_in("iTHNuser1", "bobby", take_alias=False, now_ms=world.clock.now_ms())
+        assert {each.wallet.alias for each in await pages.book(world.pair_id, 4, 0)} == {"bobby"}
+        await world.swaps.apply(alice, sells[0] + 4, sells[3], "ab")
+        assert await best(100) == sells[:3]
+        assert (await pages.book(world.pair_id, 1, 0))[0].pending_units == 100
+
+    on_a_board(database_url, scenario)
+
+
+def test_more_than_is_kept_is_read_anyway(database_url: str) -> None:
+    async def scenario(world: World, alice: int, bob: int, _: int) -> None:
+        numbers = [await world.offer(alice, BUY) for _ in range(8)]
+        kept = KeptOffers(capacity=3)
+        async with world.database.snapshot() as transaction:
+            rows = await transaction.rows(
+                f"SELECT {VERSIONS} FROM swap_offers JOIN wallets USING (user_id) ORDER BY offer_id"
+            )
+            for _ in range(2):
+                assert [each.offer_id for each in await kept.read(transaction, rows)] == numbers
+            assert [each.offer_id for each in await kept.read(transaction, rows[2:4])] == numbers[2:4]
 
     on_a_board(database_url, scenario)

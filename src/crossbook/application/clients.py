@@ -84,6 +84,10 @@ class ClientStore(Protocol):
         """Its clients, by id."""
         ...
 
+    async def own_account(self, organization_id: int) -> int | None:
+        """The organization's own account: its first. None when there is no such user."""
+        ...
+
     async def create(self, client: NewClient, now_ms: int) -> Client:
         """Set a client up. Raises InvalidOrder for a mnemonic that is taken or an account that is another's."""
         ...
@@ -126,12 +130,19 @@ class Clients:
         """Set a client up. Raises InvalidOrder for a mnemonic that is taken or an account that is another's."""
         return await self._store.create(client, self._clock.now_ms())
 
-    async def ensure_first(self, organization_id: int, account_id: int, mnemonic: str) -> Client:
-        """The client on the organization's own account, set up now unless it is there."""
+    async def ensure_first(self, organization_id: int, mnemonic: str = "") -> Client:
+        """The client on the organization's own account, set up now unless it is there.
+
+        Raises InvalidOrder when there is no such user, or the mnemonic belongs to another client. Without a mnemonic
+        it is called by its number.
+        """
+        account_id = await self._store.own_account(organization_id)
+        if account_id is None:
+            raise InvalidOrder("organization_id", "must be a user of the venue")
         for client in await self._store.of_organization(organization_id):
             if client.account_id == account_id:
                 return client
-        return await self.create(NewClient(organization_id, mnemonic, account_id))
+        return await self.create(NewClient(organization_id, mnemonic or f"C{account_id}", account_id))
 
     async def set_self_trade_prevention(
         self, organization_id: int, account_id: int, mode: SelfTradePrevention

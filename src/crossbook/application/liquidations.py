@@ -12,6 +12,7 @@ from crossbook.domain.liquidating import (
     Step,
     Wait,
 )
+from crossbook.domain.orders import Side
 from crossbook.domain.risk import ScopeRisk
 
 
@@ -109,3 +110,35 @@ def state_after(state: LiquidationState, step: Step) -> LiquidationState:
     if kind is StepKind.ENDED:
         return LiquidationState.CLOSED
     return LiquidationState.DELEVERAGING if kind is StepKind.DELEVERAGED else LiquidationState.REDUCING
+
+
+@dataclass(frozen=True)
+class StepDetails:
+    """One step of a liquidation; None for what it does not have. `amount_units` is a loss that was covered."""
+
+    number: int
+    kind: StepKind
+    market_id: int | None
+    side: Side | None
+    quantity_lots: int | None
+    limit_ticks: int | None
+    bankruptcy_ticks: int | None
+    amount_units: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class LiquidationDetails:
+    """A liquidation with its steps. `market_id` is 0 for all cross positions; equity is that of its beginning."""
+
+    liquidation_id: int
+    account_id: int
+    asset: str
+    decimals: int
+    market_id: int
+    state: LiquidationState
+    opened_at_ms: int
+    closed_at_ms: int | None
+    equity_units: int
+    maintenance_units: int
+    steps: tuple[StepDetails, ...]

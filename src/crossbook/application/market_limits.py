@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
+
+from crossbook.application.errors import InvalidOrder
 
 
 class HaltPhase(IntEnum):
@@ -25,6 +28,18 @@ class MarketLimits:
     halt_ms: int = 0
     auction_ms: int = 0
 
+    def __post_init__(self) -> None:
+        if (self.halt_basis_points == 0) != (self.halt_window_ms == 0):
+            raise InvalidOrder("haltWindowMs", "and haltBasisPoints must be given both or not at all")
+
+
+class LimitStore(Protocol):
+    """Where limits are kept. `crossbook.storage.market_limits` has one."""
+
+    async def set(self, market_id: int, limits: MarketLimits) -> None:
+        """Set or replace the limits of a market; its band then goes into its log."""
+        ...
+
 
 class Limits:
     """The limits of every market that has some, by the market's number."""
@@ -39,7 +54,3 @@ class Limits:
     def put(self, market_id: int, limits: MarketLimits) -> None:
         """Set or replace the limits of a market."""
         self._limits[market_id] = limits
-
-    def numbers(self) -> list[int]:
-        """The markets that have limits."""
-        return sorted(self._limits)

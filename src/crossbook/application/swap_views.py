@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from crossbook.application.swaps import PairTerms
-from crossbook.domain.candles import Candle, Period
 from crossbook.domain.orders import MAX_TIME_MS, Side
-from crossbook.domain.swap_tips import Counter, Own, Tip, reach_of, tips_of
-from crossbook.domain.swaps import OfferStatus, Swap, SwapStatus, opposite
+from crossbook.domain.swap_tips import Counters, Own, reach_of, tips_of
+from crossbook.domain.swaps import OfferStatus, Swap, opposite
 
 
 class WalletView(NamedTuple):
@@ -20,8 +21,11 @@ class WalletView(NamedTuple):
     updated_at_ms: int
 
 
-class OfferView(NamedTuple):
-    """An offer as it is stored."""
+class OfferView(msgspec.Struct, gc=False):
+    """An offer as it is stored, and whose it is. Never changed once it is made; it may be kept, and shared.
+
+    `shown` is for whoever shows it, to keep the form of it.
+    """
 
     offer_id: int
     user_id: int
@@ -32,30 +36,22 @@ class OfferView(NamedTuple):
     total_units: int
     left_units: int
     pending_units: int
+    free_units: int
     status: OfferStatus
     has_notification: bool
     renewed_at_ms: int
     created_at_ms: int
     updated_at_ms: int
-
-
-class BookEntry(NamedTuple):
-    """An active offer of the book, and whose it is."""
-
-    offer_id: int
-    price_units: int
-    free_units: int
-    total_units: int
-    renewed_at_ms: int
     wallet: WalletView
+    shown: object = None
 
 
 class FinaliserView(NamedTuple):
-    """A pending swap that waits for the user's confirm: by whom, and the offers of both."""
+    """A pending swap that waits for the user's confirm: the user's offer, and that of the side that applied."""
 
     swap_id: int
     own: OfferView
-    creator: BookEntry
+    creator: OfferView
     amount_units: int
     proposal: str
 
@@ -75,7 +71,7 @@ class PageTip(NamedTuple):
 
     own_offer_id: int
     side: Side
-    entry: BookEntry
+    entry: OfferView
     left_units: int
 
 
@@ -131,8 +127,11 @@ class PageReader(Protocol):
         """The user's active offers on a pair, oldest first, and their pending swaps."""
         ...
 
-    async def crossing(self, user_id: int, pair_id: int, side: Side, reach_units: int, limit: int) -> list[BookEntry]:
-        """Others' active offers on `side` with something free, up to the price `reach_units`, best first."""
+    async def crossing(self, user_id: int, pair_id: int, side: Side, reach_units: int, limit: int) -> list[OfferView]:
+        """Others' active offers on `side` with something free, up to the price `reach_units`.
+
+        At most `limit` of them, those of the best prices; oldest first.
+        """
         ...
 
 
@@ -142,24 +141,25 @@ async def user_page(reader: PageReader, terms: PairTerms, user_id: int, limit: i
     tips: list[PageTip] = []
     for side in Side:
         free = [
-            Own(offer.offer_id, offer.price_units, offer.left_units - offer.pending_units)
+            Own(offer.offer_id, offer.price_units, offer.free_units)
             for offer in own.offers
-            if offer.side is side and offer.left_units > offer.pending_units
+            if offer.side is side and offer.free_units
         ]
         reach = reach_of(side, free)
         if reach is None:
             continue
         entries = await reader.crossing(user_id, terms.pair_id, opposite(side), reach, limit)
-        counters = [Counter(each[0], each[1], each[2], place) for place, each in enumerate(entries)]
+        counters = Counters(
+            [each.offer_id for each in entries],
+            [each.price_units for each in entries],
+            [each.free_units for each in entries],
+        )
         found = tips_of(side, free, counters, own.swapping, terms.first_decimals)
-        tips += [_page_tip(tip, opposite(side), entries) for tip in found]
-    place_of = {offer.offer_id: place for place, offer in enumerate(own.offers)}
-    tips.sort(key=lambda tip: place_of[tip.own_offer_id])
+        other = opposite(side)
+        tips += [PageTip(own_id, other, entries[place], left) for own_id, place, left in found]
+    if len({tips[0].side, tips[-1].side} if tips else ()) > 1:  # both sides: own offers of both, oldest first
+        tips.sort(key=lambda tip: tip.own_offer_id)
     return UserPage(terms, own.offers, tips, own.to_confirm)
-
-
-def _page_tip(tip: Tip, side: Side, entries: Sequence[BookEntry]) -> PageTip:
-    return PageTip(tip.own_offer_id, side, entries[tip.counter.place], tip.left_units)
 
 
 @dataclass(frozen=True)
@@ -171,23 +171,3 @@ class HistoryFilter:
     active: bool | None = None
     since_ms: int = 0
     until_ms: int = MAX_TIME_MS
-
-
-__all__ = [
-    "BookEntry",
-    "Candle",
-    "FinaliserView",
-    "HistoryFilter",
-    "OfferView",
-    "OwnSide",
-    "PageReader",
-    "PageTip",
-    "PairStatistics",
-    "Period",
-    "SwapStatus",
-    "SwapView",
-    "TradeView",
-    "UserPage",
-    "WalletView",
-    "user_page",
-]

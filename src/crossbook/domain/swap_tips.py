@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from crossbook.domain.money import POWERS_OF_TEN
 from crossbook.domain.orders import Side
-from crossbook.domain.swap_amounts import total_units
 from crossbook.domain.swaps import prices_cross
 
 
@@ -23,21 +23,16 @@ class Own(NamedTuple):
     free_units: int
 
 
-class Counter(NamedTuple):
-    """An active offer of somebody else's on the other side, with something free. `place` is the caller's own mark."""
+class Counters(NamedTuple):
+    """Active offers of others on the other side, with something free: columns of equal length, oldest first."""
 
-    offer_id: int
-    price_units: int
-    free_units: int
-    place: int
+    offer_ids: Sequence[int]
+    prices_units: Sequence[int]
+    free_units: Sequence[int]
 
 
-class Tip(NamedTuple):
-    """A counter-offer, the user's offer that it fits, and how much the two can swap."""
-
-    own_offer_id: int
-    counter: Counter
-    left_units: int
+Tip = tuple[int, int, int]
+"""The user's offer, the place in the columns of the counter-offer that fits it, and how much the two can swap."""
 
 
 def reach_of(side: Side, own: Iterable[Own]) -> int | None:
@@ -51,50 +46,56 @@ def reach_of(side: Side, own: Iterable[Own]) -> int | None:
 def tips_of(
     side: Side,
     own: Sequence[Own],
-    counters: Iterable[Counter],
+    counters: Counters,
     swapping: AbstractSet[tuple[int, int]],
     first_decimals: int,
 ) -> list[Tip]:
     """The tips for the user's offers on one side: by the user's offer, then by the counter-offer, oldest first.
 
-    `own` comes oldest first, `counters` in any order. `swapping` are the pairs (own, counter) that have a pending
-    swap: such a counter-offer goes to the next offer that it fits.
+    `own` comes oldest first. `swapping` are the pairs (own, counter) that have a pending swap: such a counter-offer
+    goes to the next offer that it fits.
     """
     sign = 1 if side is Side.BUY else -1  # a seller's prices are a buyer's, looked at from below
     reaches: list[int] = []
-    steps: list[int] = []
+    waiting: list[list[int]] = []
+    places: list[list[int]] = [[] for _ in own]
     for index, offer in enumerate(own):
-        reach = sign * offer.price_units
-        if not reaches or reach > reaches[-1]:
-            reaches.append(reach)
-            steps.append(index)
-    found: list[list[Counter]] = [[] for _ in own]
-    for counter in counters:
-        step = bisect_left(reaches, sign * counter.price_units)
-        if step == len(steps):
-            continue
-        index = steps[step]
-        if (own[index].offer_id, counter.offer_id) in swapping:
-            index = _next_free(side, own, index + 1, counter, swapping)
-        if index < len(own):
-            found[index].append(counter)
+        if not reaches or sign * offer.price_units > reaches[-1]:
+            reaches.append(sign * offer.price_units)
+            waiting.append(places[index])
+    waiting.append([])  # beyond every reach
+    for place, price in enumerate(counters.prices_units):
+        waiting[bisect_left(reaches, sign * price)].append(place)
+    if swapping:
+        _pass_on(side, own, counters, places, swapping)
+    one = POWERS_OF_TEN[first_decimals]
     tips: list[Tip] = []
-    for offer, waiting in zip(own, found, strict=True):
-        waiting.sort()
-        for counter in waiting:
-            left = min(offer.free_units, counter.free_units)
-            if total_units(left, counter.price_units, first_decimals):
-                tips.append(Tip(offer.offer_id, counter, left))
+    for offer, found in zip(own, places, strict=True):
+        for place in found:
+            left = min(offer.free_units, counters.free_units[place])
+            if left * counters.prices_units[place] >= one:  # it is worth a unit
+                tips.append((offer.offer_id, place, left))
     return tips
 
 
-def _next_free(
-    side: Side, own: Sequence[Own], first: int, counter: Counter, swapping: AbstractSet[tuple[int, int]]
-) -> int:
-    """The index of the first offer from `first` on that crosses and is not being swapped with it; len(own) for none."""
-    for index in range(first, len(own)):
-        offer = own[index]
-        crosses = prices_cross(side, offer.price_units, counter.price_units)
-        if crosses and (offer.offer_id, counter.offer_id) not in swapping:
-            return index
-    return len(own)
+def _pass_on(
+    side: Side,
+    own: Sequence[Own],
+    counters: Counters,
+    places: list[list[int]],
+    swapping: AbstractSet[tuple[int, int]],
+) -> None:
+    """Give counter-offers that are being swapped with an offer to the next one that they fit."""
+    for index, offer in enumerate(own):
+        stay: list[int] = []
+        for place in sorted(places[index]):
+            counter_id = counters.offer_ids[place]
+            if (offer.offer_id, counter_id) not in swapping:
+                stay.append(place)
+                continue
+            price = counters.prices_units[place]
+            for later in range(index + 1, len(own)):
+                if prices_cross(side, own[later].price_units, price):
+                    places[later].append(place)  # looked at again when its turn comes
+                    break
+        places[index] = stay

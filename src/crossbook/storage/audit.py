@@ -28,6 +28,7 @@ from crossbook.application.audit import (
 from crossbook.application.markets import Market
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.audit_log import LIVE_COLUMNS, audit_logs, live_order
+from crossbook.storage.audit_risk import RISK_RULES, flagged
 from crossbook.storage.audit_rules import LEDGER_RULES, LOG_RULES, ORDER_RULES, POSITION_RULES, Rule
 from crossbook.storage.database import Database, Row, Transaction
 
@@ -78,6 +79,8 @@ async def audit_at(transaction: Transaction) -> list[Check]:
         live.holds.check(),
         await _open_sums(transaction, live.open_orders),
         *await _follow(transaction, POSITION_RULES),
+        *await _follow(transaction, RISK_RULES),
+        await flagged(transaction, list(markets.values())),
         *await _follow(transaction, ORDER_RULES),
         *await _follow(transaction, LOG_RULES),
         *await audit_logs(transaction, list(markets.values())),

@@ -45,6 +45,14 @@ class ClientStore:
         async with self._database.each_alone() as transaction:
             return await of_user(transaction, organization_id)
 
+    async def own_account(self, organization_id: int) -> int | None:
+        """The organization's own account: its first. None when there is no such user."""
+        async with self._database.each_alone() as transaction:
+            found: int | None = await transaction.value(
+                "SELECT min(account_id) FROM accounts WHERE user_id = $1", organization_id
+            )
+        return found
+
     async def create(self, client: NewClient, now_ms: int) -> Client:
         """Set a client up, with a new account unless it names one of the organization's."""
         try:

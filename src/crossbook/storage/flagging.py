@@ -5,6 +5,7 @@ grows with the positions of the market, not with accounts that have none there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from typing import Final
 
 from crossbook.application.books import Balance, PositionRow
@@ -24,6 +25,24 @@ SLACK_UNITS: Final = 1_000
 """What the database's arithmetic may be off by, and one unit of rounding for each position: it only narrows down."""
 
 
+class Affected(IntEnum):
+    """Whose positions of a market a batch can have made worse, beside those who traded."""
+
+    SHORTS = -1
+    NOBODY = 0
+    LONGS = 1
+    EVERYBODY = 2
+
+
+def affected_by(mark_before: int, mark_after: int) -> Affected:
+    """Who loses when the mark moves: a position that gains can not bring its owner down."""
+    if mark_before == 0:
+        return Affected.EVERYBODY
+    if mark_before == mark_after:
+        return Affected.NOBODY
+    return Affected.LONGS if mark_after < mark_before else Affected.SHORTS
+
+
 async def perpetuals_of(transaction: Transaction, quote_asset_id: int) -> list[Market]:
     """Every perpetual that is settled in this asset, with its margin tiers."""
     return [
@@ -39,14 +58,15 @@ async def flag(
     perpetuals: Sequence[Market],
     sequence: int,
     now_ms: int,
-    accounts: Sequence[int] | None,
+    affected: Affected,
+    traded: Sequence[int],
 ) -> list[int]:
     """Open a liquidation for every scope at or below its maintenance margin; gives the accounts.
 
-    Of `accounts`, or, when None, of all that have a position in `market`. `perpetuals` are all of the market's quote
+    Of those `affected` who have a position in `market`, and of `traded`. `perpetuals` are all of the market's quote
     asset. `sequence` is the last command of the batch. Whoever is flagged already is left alone.
     """
-    candidates = await _candidates(transaction, market, perpetuals, accounts)
+    candidates = await _candidates(transaction, market, perpetuals, affected, traded)
     if not candidates:
         return []
     risks = await read_risks(transaction, candidates, market.quote_asset_id, perpetuals)
@@ -60,8 +80,19 @@ async def flag(
     return sorted({row[0] for row in rows})
 
 
+_WHOM: Final = {
+    # Two texts, so that a batch of trades looks at a few rows, whatever the market holds.
+    True: "p.account_id = ANY ($6::bigint[]) AND $9::integer = 0",
+    False: "($9::integer = 2 OR sign(p.position_lots) = $9 OR p.account_id = ANY ($6::bigint[]))",
+}
+
+
 async def _candidates(
-    transaction: Transaction, market: Market, perpetuals: Sequence[Market], accounts: Sequence[int] | None
+    transaction: Transaction,
+    market: Market,
+    perpetuals: Sequence[Market],
+    affected: Affected,
+    traded: Sequence[int],
 ) -> list[int]:
     """Accounts with a position here whose equity can be at or below what they must keep; a few too many.
 
@@ -71,7 +102,7 @@ async def _candidates(
         (each.number, each.instrument.units_per_tick_lot, _highest_maintenance(each.instrument)) for each in perpetuals
     ]
     rows = await transaction.rows(
-        """
+        f"""
         WITH terms AS MATERIALIZED (
             SELECT market_id, mark_price_ticks * unit::float8 AS price, rate
             FROM unnest($3::integer[], $4::bigint[], $5::float8[]) AS terms (market_id, unit, rate)
@@ -80,7 +111,7 @@ async def _candidates(
         SELECT p.account_id FROM positions AS p JOIN terms AS here ON here.market_id = p.market_id
         WHERE p.market_id = $1 AND p.is_open AND p.liquidation_id IS NULL
             AND NOT EXISTS (SELECT FROM markets WHERE markets.market_id = $1 AND status = ANY ($8::smallint[]))
-            AND ($6::bigint[] IS NULL OR p.account_id = ANY ($6::bigint[]))
+            AND {_WHOM[affected is Affected.NOBODY]}
             AND CASE p.margin_mode
                 WHEN 2 THEN p.isolated_margin_units + p.position_lots * here.price - p.cost_units
                     - abs(p.position_lots) * here.price * here.rate <= $7
@@ -92,13 +123,14 @@ async def _candidates(
                         FROM positions AS o JOIN terms AS t ON t.market_id = o.market_id
                         WHERE o.account_id = p.account_id) <= $7
                 END
-        """,
+        """,  # noqa: S608 - one of two texts of ours
         market.number,
         market.quote_asset_id,
         *columns(terms, 3),
-        accounts,
+        traded,
         SLACK_UNITS * len(perpetuals),
         NOT_LIQUIDATING,
+        int(affected),
     )
     return [row[0] for row in rows]
 

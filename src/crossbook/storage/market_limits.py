@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from crossbook.application.market_limits import HaltPhase, MarketLimits
 from crossbook.domain.orders import MarketState
-from crossbook.storage.database import Row, Transaction
+from crossbook.storage.database import Database, Row, Transaction
 
 
 class StoredLimits(NamedTuple):
@@ -36,6 +36,32 @@ async def put(transaction: Transaction, market_id: int, limits: MarketLimits) ->
     )
 
 
+class LimitStore:
+    """Limits in PostgreSQL, as the operator sets them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def set(self, market_id: int, limits: MarketLimits) -> None:
+        """Set or replace the limits of a market; its band is to go into its log. A halt under way goes on."""
+        async with self._database.transaction() as transaction:
+            await put(transaction, market_id, limits)
+            await transaction.execute(
+                """
+                UPDATE market_limits SET reference_price_ticks = $2, band_basis_points = $3, halt_basis_points = $4,
+                    halt_window_ms = $5, halt_ms = $6, auction_ms = $7, is_configured = false
+                WHERE market_id = $1
+                """,
+                market_id,
+                limits.reference_price_ticks,
+                limits.band_basis_points,
+                limits.halt_basis_points,
+                limits.halt_window_ms,
+                limits.halt_ms,
+                limits.auction_ms,
+            )
+
+
 async def load(transaction: Transaction) -> list[StoredLimits]:
     """The limits of every market that has some, lowest number first."""
     rows = await transaction.rows(
@@ -44,9 +70,17 @@ async def load(transaction: Transaction) -> list[StoredLimits]:
     return [_stored(row) for row in rows]
 
 
-async def note_configured(transaction: Transaction, market_id: int) -> None:
-    """Note that the band of a market is in its log."""
-    await transaction.execute("UPDATE market_limits SET is_configured = true WHERE market_id = $1", market_id)
+async def note_configured(transaction: Transaction, market_id: int, limits: MarketLimits) -> None:
+    """Note that the band of a market is in its log, unless another band is wanted by now."""
+    await transaction.execute(
+        """
+        UPDATE market_limits SET is_configured = true
+        WHERE market_id = $1 AND reference_price_ticks = $2 AND band_basis_points = $3
+        """,
+        market_id,
+        limits.reference_price_ticks,
+        limits.band_basis_points,
+    )
 
 
 async def set_phase(transaction: Transaction, market_id: int, before: HaltPhase, phase: HaltPhase, now_ms: int) -> bool:

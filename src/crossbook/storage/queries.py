@@ -148,6 +148,13 @@ class Queries:
             _holdings(account_ids, positions, balances),
         )
 
+    async def balances_of(self, account_ids: Sequence[int]) -> dict[int, list[BalanceDetails]]:
+        """The balances of these accounts, each account's by asset name."""
+        found: dict[int, list[BalanceDetails]] = {}
+        for row in await self._rows(_BALANCES_OF_MANY, list(account_ids)):
+            found.setdefault(row["account_id"], []).append(BalanceDetails(*row))
+        return found
+
     async def _rows(self, statement: str, *values: object) -> list[Row]:
         async with self._database.each_alone() as transaction:
             rows: list[Row] = await transaction.rows(statement, *values)

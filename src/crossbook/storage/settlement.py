@@ -34,7 +34,7 @@ from crossbook.storage import activity
 from crossbook.storage.commands_log import UnknownMarket
 from crossbook.storage.database import Transaction, columns
 from crossbook.storage.errors import TransactionConflict
-from crossbook.storage.flagging import flag, perpetuals_of
+from crossbook.storage.flagging import Affected, affected_by, flag, perpetuals_of
 from crossbook.storage.market_settlement import write_market
 
 ADVISORY_KEY: Final = 0x5345544C
@@ -266,8 +266,13 @@ async def _write(
     await _insert_journals(transaction, market_id, settlement, journal_ids)
     await _change_balances(transaction, settlement)
     await _change_positions(transaction, market_id, settlement)
+    if settlement.status is not None:
+        await transaction.execute(
+            "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)
+        )
+    affected = await _affected(transaction, terms, settlement)
     await write_market(transaction, market_id, settlement)
-    await _flag(transaction, terms, settlement, sequence, now_ms)
+    await _flag(transaction, terms, settlement, affected, sequence, now_ms)
     await _change_orders(transaction, settlement)
     if settlement.amendments:
         await transaction.execute(
@@ -275,23 +280,36 @@ async def _write(
             market_id,
             settlement.amendments,
         )
-    if settlement.status is not None:
-        await transaction.execute(
-            "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)
-        )
+
+
+async def _affected(transaction: Transaction, terms: MarketTerms, settlement: Settlement) -> Affected:
+    """Whose positions the batch can have made worse by its mark or its funding.
+
+    A market that opens again may have moved meanwhile, when nobody was flagged.
+    """
+    if not terms.perpetuals:
+        return Affected.NOBODY
+    if settlement.fundings or settlement.status is not None:
+        return Affected.EVERYBODY
+    if settlement.prices is None:
+        return Affected.NOBODY
+    before = await transaction.value("SELECT mark_price_ticks FROM market_prices WHERE market_id = $1", terms.market_id)
+    return affected_by(before or 0, settlement.prices.mark_price_ticks)
 
 
 async def _flag(
-    transaction: Transaction, terms: MarketTerms, settlement: Settlement, sequence: int, now_ms: int
+    transaction: Transaction,
+    terms: MarketTerms,
+    settlement: Settlement,
+    affected: Affected,
+    sequence: int,
+    now_ms: int,
 ) -> None:
-    """Flag whom the batch brought to maintenance margin: anybody by a mark or funding, else who traded (3.6)."""
-    if not terms.perpetuals:
-        return
-    everybody = settlement.prices is not None or bool(settlement.fundings)
-    traded = sorted({change[0] for change in settlement.positions})
-    if everybody or traded:
+    """Flag whom the batch brought to maintenance margin: by a mark or funding, or by trading (3.6)."""
+    traded = sorted({change[0] for change in settlement.positions}) if terms.perpetuals else []
+    if traded or affected is not Affected.NOBODY:
         market = next(each for each in terms.perpetuals if each.number == terms.market_id)
-        await flag(transaction, market, terms.perpetuals, sequence, now_ms, None if everybody else traded)
+        await flag(transaction, market, terms.perpetuals, sequence, now_ms, affected, traded)
 
 
 async def _insert_fills(transaction: Transaction, market_id: int, settlement: Settlement) -> None:

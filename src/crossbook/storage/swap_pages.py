@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from crossbook.application.swap_views import (
-    BookEntry,
     FinaliserView,
     HistoryFilter,
     OfferView,
@@ -19,48 +18,14 @@ from crossbook.application.swap_views import (
 from crossbook.application.swaps import PairTerms
 from crossbook.domain.candles import DAY_MS, MINUTE_MS, Candle, Period
 from crossbook.domain.orders import Side
-from crossbook.domain.swaps import OfferStatus, Swap, SwapStatus
+from crossbook.domain.swaps import Swap, SwapStatus
 from crossbook.storage.database import Database, Row, Transaction
+from crossbook.storage.swap_rows import VERSIONS, KeptOffers
 
-_OFFER: Final = """
-    offer_id, swap_offers.user_id, pair_id, side, price_units::text, amount_units::text, total_units::text,
-    left_units::text, pending_units::text, status, has_notification, renewed_at_ms, swap_offers.created_at_ms,
-    swap_offers.updated_at_ms
-"""
-_OFFER_COLUMNS: Final = 14
 _CHOSEN: Final = """
     WHERE user_id = $1 AND ($2::integer IS NULL OR pair_id = $2) AND ($3::smallint IS NULL OR side = $3)
     AND ($4::boolean IS NULL OR (status = 1) = $4) AND swap_offers.created_at_ms BETWEEN $5 AND $6
 """
-_ENTRY: Final = """
-    offer_id, price_units::text, (left_units - pending_units)::text, total_units::text, renewed_at_ms,
-    alias, address, wallets.created_at_ms, wallets.updated_at_ms
-"""
-
-
-def _offer(row: Row) -> OfferView:
-    return OfferView(
-        row[0],
-        row[1],
-        row[2],
-        Side(row[3]),
-        int(row[4]),
-        int(row[5]),
-        int(row[6]),
-        int(row[7]),
-        int(row[8]),
-        OfferStatus(row[9]),
-        row[10],
-        row[11],
-        row[12],
-        row[13],
-    )
-
-
-def _entry(row: Row, first: int = 0) -> BookEntry:
-    number, price, free, total, renewed, alias, address, created, updated = row[first : first + 9]
-    wallet = WalletView(alias or "", address, created, updated)
-    return BookEntry(number, int(price), int(free), int(total), renewed, wallet)
 
 
 def _chosen(user_id: int, chosen: HistoryFilter) -> tuple[object, ...]:
@@ -71,49 +36,54 @@ def _chosen(user_id: int, chosen: HistoryFilter) -> tuple[object, ...]:
 class Reader:
     """Reads of one moment: the port of `crossbook.application.swap_views.user_page`."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, kept: KeptOffers) -> None:
         self._transaction = transaction
+        self._kept = kept
 
     async def own_side(self, user_id: int, pair_id: int) -> OwnSide:
         """The user's active offers and the pending swaps that they are in. Raises StorageError."""
         rows = await self._transaction.rows(
-            f"SELECT {_OFFER} FROM swap_offers WHERE status = 1 AND user_id = $1 AND pair_id = $2 ORDER BY offer_id",  # noqa: S608
+            f"""
+            SELECT {VERSIONS} FROM swap_offers JOIN wallets USING (user_id)
+            WHERE status = 1 AND user_id = $1 AND pair_id = $2 ORDER BY offer_id
+            """,  # noqa: S608
             user_id,
             pair_id,
         )
-        offers = [_offer(row) for row in rows]
-        busy = [offer.offer_id for offer in offers if offer.pending_units]
-        if not busy:
+        offers = await self._kept.read(self._transaction, rows)
+        own = {offer.offer_id: offer for offer in offers if offer.pending_units}
+        if not own:
             return OwnSide(offers, frozenset(), ())
-        own = {offer.offer_id: offer for offer in offers}
         swaps = await self._transaction.rows(
-            f"""
+            """
             WITH pending AS (
-                SELECT swap_id, buy_offer_id AS own_id, sell_offer_id AS other_id, creator = 2 AS mine,
-                    amount_units AS swapped_units, proposal
-                FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
+                SELECT swap_id, buy_offer_id AS own_id, sell_offer_id AS other_id, creator = 2 AS mine, amount_units,
+                    proposal FROM swaps WHERE status = 1 AND buy_offer_id = ANY ($1::bigint[])
                 UNION ALL
                 SELECT swap_id, sell_offer_id, buy_offer_id, creator = 1, amount_units, proposal
                 FROM swaps WHERE status = 1 AND sell_offer_id = ANY ($1::bigint[])
             )
-            SELECT swap_id, own_id, other_id, mine, swapped_units::text, CASE WHEN mine THEN proposal END, {_ENTRY}
-            FROM pending JOIN swap_offers ON offer_id = other_id JOIN wallets USING (user_id) ORDER BY swap_id
-            """,  # noqa: S608
-            busy,
+            SELECT swap_id, own_id, other_id, mine, amount_units::text, CASE WHEN mine THEN proposal END
+            FROM pending ORDER BY swap_id
+            """,
+            list(own),
         )
+        others = await self._kept.by_id(self._transaction, [row[2] for row in swaps])
         to_confirm = [
-            FinaliserView(row[0], own[row[1]], _entry(row, 6), int(row[4]), row[5]) for row in swaps if row[3]
+            FinaliserView(row[0], own[row[1]], others[row[2]], int(row[4]), row[5]) for row in swaps if row[3]
         ]
         return OwnSide(offers, frozenset((row[1], row[2]) for row in swaps), to_confirm)
 
-    async def crossing(self, user_id: int, pair_id: int, side: Side, reach_units: int, limit: int) -> list[BookEntry]:
-        """Others' active offers with something free, up to a price, best first. Raises StorageError."""
+    async def crossing(self, user_id: int, pair_id: int, side: Side, reach_units: int, limit: int) -> list[OfferView]:
+        """Others' active offers with something free, up to a price; see the port. Raises StorageError."""
         compared, order = (">=", "DESC") if side is Side.BUY else ("<=", "ASC")
         rows = await self._transaction.rows(
             f"""
-            SELECT {_ENTRY} FROM swap_offers JOIN wallets USING (user_id)
-            WHERE status = 1 AND pair_id = $1 AND side = $2 AND price_units {compared} $3::text::numeric
-            AND user_id <> $4 AND left_units > pending_units ORDER BY price_units {order}, offer_id LIMIT $5
+            SELECT * FROM (
+                SELECT {VERSIONS} FROM swap_offers JOIN wallets USING (user_id)
+                WHERE status = 1 AND pair_id = $1 AND side = $2 AND price_units {compared} $3::text::numeric
+                AND user_id <> $4 AND left_units > pending_units ORDER BY price_units {order}, offer_id LIMIT $5
+            ) AS best ORDER BY offer_id
             """,  # noqa: S608
             pair_id,
             side,
@@ -121,7 +91,7 @@ class Reader:
             user_id,
             limit,
         )
-        return [_entry(row) for row in rows]
+        return await self._kept.read(self._transaction, rows)
 
 
 class SwapPages:
@@ -129,60 +99,60 @@ class SwapPages:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._kept = KeptOffers()
 
     async def user_page(self, user_id: int, terms: PairTerms, limit: int) -> UserPage:
         """A user's page of a pair, of one moment, with at most `limit` tips for each side. Raises StorageError."""
         async with self._database.snapshot() as transaction:
-            return await user_page(Reader(transaction), terms, user_id, limit)
+            return await user_page(Reader(transaction, self._kept), terms, user_id, limit)
 
-    async def book(self, pair_id: int, limit: int, offset: int) -> list[tuple[OfferView, WalletView]]:
+    async def book(self, pair_id: int, limit: int, offset: int) -> list[OfferView]:
         """Active offers of a pair: sellers from the lowest price, then buyers from the highest."""
-        rows = await self._rows(
-            f"""
-            SELECT {_OFFER}, alias, address, wallets.created_at_ms, wallets.updated_at_ms FROM (
-                (SELECT * FROM swap_offers WHERE status = 1 AND pair_id = $1 AND side = 2
-                    ORDER BY price_units, offer_id LIMIT $2)
-                UNION ALL
-                (SELECT * FROM swap_offers WHERE status = 1 AND pair_id = $1 AND side = 1
-                    ORDER BY price_units DESC, offer_id LIMIT $2)
-            ) AS swap_offers JOIN wallets USING (user_id)
-            ORDER BY side DESC, CASE WHEN side = 2 THEN price_units ELSE -price_units END, offer_id
-            LIMIT $3 OFFSET $4
-            """,  # noqa: S608
-            pair_id,
-            limit + offset,
-            limit,
-            offset,
-        )
-        return [(_offer(row), _wallet(row, _OFFER_COLUMNS)) for row in rows]
+        async with self._database.snapshot() as transaction:
+            rows = await transaction.rows(
+                f"""
+                SELECT {VERSIONS} FROM (
+                    (SELECT *, xmin FROM swap_offers WHERE status = 1 AND pair_id = $1 AND side = 2
+                        ORDER BY price_units, offer_id LIMIT $2)
+                    UNION ALL
+                    (SELECT *, xmin FROM swap_offers WHERE status = 1 AND pair_id = $1 AND side = 1
+                        ORDER BY price_units DESC, offer_id LIMIT $2)
+                ) AS swap_offers JOIN wallets USING (user_id)
+                ORDER BY side DESC, CASE WHEN side = 2 THEN price_units ELSE -price_units END, offer_id
+                LIMIT $3 OFFSET $4
+                """,  # noqa: S608
+                pair_id,
+                limit + offset,
+                limit,
+                offset,
+            )
+            return await self._kept.read(transaction, rows)
 
-    async def offers(self, offer_ids: Sequence[int]) -> list[tuple[OfferView, WalletView]]:
-        """These offers, whatever their state, in their order: what events name."""
-        rows = await self._rows(
-            f"""
-            SELECT {_OFFER}, alias, address, wallets.created_at_ms, wallets.updated_at_ms
-            FROM swap_offers JOIN wallets USING (user_id) WHERE offer_id = ANY ($1::bigint[]) ORDER BY offer_id
-            """,  # noqa: S608
-            list(offer_ids),
-        )
-        return [(_offer(row), _wallet(row, _OFFER_COLUMNS)) for row in rows]
+    async def offers(self, offer_ids: Sequence[int]) -> list[OfferView]:
+        """These offers, whatever their state, in the order of their numbers: what events name."""
+        async with self._database.each_alone() as transaction:
+            found = await self._kept.by_id(transaction, offer_ids)
+        return [found[number] for number in sorted(found)]
 
     async def history(
         self, user_id: int, chosen: HistoryFilter, limit: int, offset: int
     ) -> list[tuple[OfferView, PairTerms]]:
         """A user's offers, newest first."""
-        rows = await self._rows(
-            f"""
-            SELECT {_OFFER}, first.decimals, second.decimals FROM swap_offers JOIN swap_pairs USING (pair_id)
-            JOIN swap_currencies AS first ON first.currency_id = first_currency_id
-            JOIN swap_currencies AS second ON second.currency_id = second_currency_id
-            {_CHOSEN} ORDER BY offer_id DESC LIMIT $7 OFFSET $8
-            """,  # noqa: S608
-            *_chosen(user_id, chosen),
-            limit,
-            offset,
-        )
-        return [(_offer(row), PairTerms(row[2], row[_OFFER_COLUMNS], row[_OFFER_COLUMNS + 1])) for row in rows]
+        async with self._database.snapshot() as transaction:
+            rows = await transaction.rows(
+                f"""
+                SELECT {VERSIONS}, pair_id, first.decimals, second.decimals FROM swap_offers
+                JOIN wallets USING (user_id) JOIN swap_pairs USING (pair_id)
+                JOIN swap_currencies AS first ON first.currency_id = first_currency_id
+                JOIN swap_currencies AS second ON second.currency_id = second_currency_id
+                {_CHOSEN} ORDER BY offer_id DESC LIMIT $7 OFFSET $8
+                """,  # noqa: S608
+                *_chosen(user_id, chosen),
+                limit,
+                offset,
+            )
+            offers = await self._kept.read(transaction, rows)
+        return [(offer, PairTerms(row[3], row[4], row[5])) for offer, row in zip(offers, rows, strict=True)]
 
     async def history_count(self, user_id: int, chosen: HistoryFilter) -> int:
         """How many of a user's offers the filter takes."""

@@ -28,6 +28,10 @@ POST /admin/drain
 POST /admin/transfers/{transferId}
 """
 BESIDE_IT = """
+POST /admin/keys
+GET /admin/keys
+DELETE /admin/keys/{keyId}
+PUT /admin/markets/{marketId}/limits
 GET /health
 GET /me
 GET /markets/{marketId}/orderbook
@@ -39,6 +43,8 @@ DELETE /orders
 PATCH /orders/{orderId}
 POST /orders/batch
 POST /orders/preview
+GET /liquidations
+GET /me/liquidations
 PUT /positions/{marketId}/leverage
 PUT /positions/{marketId}/margin-mode
 POST /positions/{marketId}/margin
@@ -51,7 +57,7 @@ POST /admin/markets/{marketId}/state
 POST /admin/markets/{marketId}/settlement
 GET /admin/log
 """
-PUBLIC = ("/auth/", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
+PUBLIC = ("/auth/", "/liquidations", "/markets", "/prices", "/trades/", "/funding/", "/health", "/time")
 
 
 def services(mode: RuntimeMode) -> Services:
@@ -86,12 +92,17 @@ def test_a_deposit_is_a_faucet_only_where_everything_is_embedded(mode: RuntimeMo
         "POST /admin/markets/{marketId}/settlement": {"admin"},
         "GET /admin/log": {"admin"},
         "POST /admin/transfers/{transferId}": {"admin"},
+        "POST /admin/keys": {"admin"},
+        "GET /admin/keys": {"admin"},
+        "DELETE /admin/keys/{keyId}": {"admin"},
+        "PUT /admin/markets/{marketId}/limits": {"admin"},
     }
 
 
 def test_cancels_have_a_budget_of_their_own() -> None:
     rows = table()
-    assert {row.rate_class for row in rows.values() if row.method == "DELETE"} == {"cancels"}
+    cancels = [row for row in rows.values() if row.method == "DELETE" and row.path.startswith("/orders")]
+    assert {row.rate_class for row in cancels} == {"cancels"}
     assert {route for route, row in rows.items() if row.rate_class == "orders"} == {
         "POST /orders",
         "POST /orders/batch",

@@ -58,7 +58,9 @@ from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, TransactionConflict
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
+from crossbook.storage.market_limits import LimitStore
 from crossbook.storage.operations import OperationsRecord
 from crossbook.storage.queries import Queries
 from crossbook.storage.simulated_custodian import SimulatedCustodian
@@ -303,15 +305,22 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     async def drain() -> None:
         await settled(database, feeds)
 
+    keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
+    clients = Clients(ClientStore(database), clock)
     operations = Operations(OperationsRecord(database), markets, clock, lambda number: committed([number]))
     custodian = SimulatedCustodian(database, clock, CUSTODY_MS, CustodyNews.PAID)
     services = Services(
+        keys=keys,
+        clients=clients,
+        limits=LimitStore(database),
         accounts=accounts,
         tokens=tokens,
         desk=desk,
         funds=Funds(FundsStore(database), markets, marks, clock),
         custodian=custodian,
         margin_terms=MarginTerms(MarginStore(database), markets, marks),
+        liquidations=LiquidationQueries(database),
+        ranks=Ranks(database, clock),
         queries=Queries(database),
         markets=markets,
         marks=marks,
@@ -325,7 +334,6 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         account_feed=account_feed,
         socket_subscriptions=10,
     )
-    keys = ApiKeys(KeyStore(database), Sealer([b"k" * 32]), clock)
 
     async def healthy() -> bool:
         return True
@@ -336,7 +344,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
     work.append(TransferDriver(transfers, clock).run)
     truex = TruexServices(
         keys=keys,
-        clients=Clients(ClientStore(database), clock),
+        clients=clients,
         desk=desk,
         assets=AssetList(database),
         markets=markets,
@@ -344,6 +352,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         marks=marks,
         market_data=services.market_data,
         clock=clock,
+        balances=Queries(database),
         client_orders=ClientOrders(database),
         activity=ActivityReader(database),
         transfers=transfers,

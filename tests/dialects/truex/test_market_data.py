@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from crossbook.application.requests import NewOrder
-from crossbook.domain.orders import OrderType, Side
+from crossbook.domain.orders import MarketState, OrderType, Side
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.truex.signing import Organization
 from tests.dialects.truex.venue import organization
@@ -48,3 +48,17 @@ def test_stats_and_the_best_prices_follow_from_trades(venue: FluxVenue) -> None:
     assert len(quote["last_trade"]["timestamp"]) == len(quote["last_update"]) == 19
     venue.run(venue.parts.services.desk.cancel_all(buyer.client_id))
     venue.settle()
+
+
+def test_a_halted_instrument_and_one_that_opens_say_so(venue: FluxVenue) -> None:
+    number = venue.parts.markets.named(SYMBOL).number
+    words = {
+        MarketState.CANCEL_ONLY: "HALTED",
+        MarketState.PAUSED: "HALTED",
+        MarketState.AUCTION: "OPENING",
+        MarketState.SETTLEMENT_ONLY: "DISABLED",
+        MarketState.ACTIVE: "ACTIVE",
+    }
+    for state, word in words.items():
+        venue.parts.markets.set_status(number, state)
+        assert get(venue, "instruments")["status"] == word

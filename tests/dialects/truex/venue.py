@@ -25,7 +25,7 @@ def organization(
         user = await parts.users.create(
             UserKind.GUEST, SystemClock().now_ms(), email=None, password_hash=None, name=mnemonic, scopes=frozenset()
         )
-        client = await parts.truex.clients.ensure_first(user.user_id, user.account_id, mnemonic)
+        client = await parts.truex.clients.ensure_first(user.user_id, mnemonic)
         for asset, amount in (amounts or {}).items():
             decimals = await parts.services.funds.decimals_of(asset)
             units = int(amount) * 10**decimals

@@ -36,12 +36,13 @@ class AccountHandlers:
     async def positions(self, call: Call[None, None]) -> Reply:
         """Every position of the account that is open or has realised anything."""
         user_id, holdings = str(user_of(call).user_id), await self._holdings(call)
-        portfolio = self._portfolio(holdings)
-        views = [
-            translate.position_view(row, self._services.markets.numbered(row.market_id), portfolio, user_id)
-            for row in holdings.positions
-            if row.position_lots or row.realised_pnl_units
-        ]
+        portfolio, account_id = self._portfolio(holdings), user_of(call).account_id
+        views = []
+        for row in holdings.positions:
+            if row.position_lots or row.realised_pnl_units:
+                market = self._services.markets.numbered(row.market_id)
+                ranks = await self._services.ranks.of_market(row.market_id) if row.position_lots else {}
+                views.append(translate.position_view(row, market, portfolio, user_id, ranks.get(account_id)))
         return Reply(200, views)
 
     async def fills(self, call: Call[None, schemas.FillsQuery]) -> Reply:

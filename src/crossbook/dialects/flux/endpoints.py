@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from crossbook.dialects.endpoint import AnyEndpoint, Auth, Dialect, Endpoint
-from crossbook.dialects.flux import custody, pricing, schemas
+from crossbook.dialects.flux import custody, keys, limits, pricing, schemas
 from crossbook.dialects.flux.account import AccountHandlers
 from crossbook.dialects.flux.auth import SECURITY, BearerAuth
 from crossbook.dialects.flux.errors import ErrorBody, FluxErrors
@@ -68,6 +68,8 @@ def endpoints(services: Services) -> list[AnyEndpoint]:
         *_account(AccountHandlers(services)),
         *pricing.endpoints(services),
         *_venue(PublicHandlers(services), AccountHandlers(services)),
+        *keys.table(services),
+        *limits.table(services),
         *custody.table(services),
     ]
 

@@ -93,6 +93,8 @@ OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLE
 Role = Literal["MAKER", "TAKER"]
 PositionSide = Literal["LONG", "SHORT", "FLAT"]
 MarginMode = Literal["CROSS", "ISOLATED"]
+LiquidationStatus = Literal["OPEN", "CLOSED"]
+LiquidationStepType = Literal["CANCELLED_ORDERS", "REDUCED", "DELEVERAGED", "COVERED", "ENDED"]
 MarginAction = Literal["ADD", "REMOVE"]
 AdlRank = Annotated[int, Meta(ge=1, le=5, description="5: among the first fifth to be deleveraged", examples=[1])]
 MarketStatus = Literal["ACTIVE", "PAUSED", "SETTLEMENT_ONLY", "CANCEL_ONLY", "POST_ONLY", "AUCTION"]
@@ -255,6 +257,42 @@ class Position(View, frozen=True, kw_only=True):
     funding_accrued: DecimalText
     adl_rank: AdlRank | None
     in_liquidation: bool
+
+
+class LiquidationStep(View, frozen=True, kw_only=True):
+    """A step of a liquidation; null for what it does not have. `amount` is a loss that fund and bad debt covered."""
+
+    step: int
+    type: LiquidationStepType
+    market_id: MarketId | None
+    side: Side | None
+    quantity: DecimalText | None
+    limit_price: DecimalText | None
+    bankruptcy_price: DecimalText | None
+    amount: DecimalText
+    created_at: TimeMs
+
+
+class Liquidation(View, frozen=True, kw_only=True):
+    """A liquidation, without its owner. `marketId` is null for all cross positions of the asset."""
+
+    id: str
+    asset: AssetId
+    market_id: MarketId | None
+    margin_mode: MarginMode
+    status: LiquidationStatus
+    opened_at: TimeMs
+    closed_at: TimeMs | None
+    steps: list[LiquidationStep]
+    equity: DecimalText | UnsetType = UNSET
+    maintenance_margin: DecimalText | UnsetType = UNSET
+
+
+class LiquidationsQuery(Request, frozen=True, kw_only=True):
+    """Which liquidations."""
+
+    limit: Limit = DEFAULT_PAGE
+    cursor: Cursor | None = None
 
 
 class SetLeverage(StrictRequest, frozen=True, kw_only=True):

@@ -1,14 +1,18 @@
 """What Flux's handlers need of the venue. Whoever builds the application fills it in, nobody else chooses."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossbook.application.accounts import Accounts
+from crossbook.application.api_keys import ApiKeys
+from crossbook.application.clients import Clients
 from crossbook.application.desk import Desk
 from crossbook.application.funding_views import FundingReads
 from crossbook.application.funds import Funds
+from crossbook.application.liquidations import LiquidationDetails
 from crossbook.application.margin_terms import MarginTerms
+from crossbook.application.market_limits import LimitStore
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
@@ -45,6 +49,22 @@ class Queries(Protocol):
 
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances and positions, of one moment."""
+        ...
+
+
+class Liquidations(Protocol):
+    """Liquidations as stored. `crossbook.storage.liquidation_queries` has one."""
+
+    async def liquidations(self, page: Page, account_id: int = 0) -> list[LiquidationDetails]:
+        """A page of them, newest first: of one account, or of all (0)."""
+        ...
+
+
+class Ranks(Protocol):
+    """Places in the queue of auto-deleveraging. `crossbook.storage.liquidation_queries` has them."""
+
+    async def of_market(self, market_id: int) -> Mapping[int, int]:
+        """The rank, 1 to 5, of every position of a market, by account."""
         ...
 
 
@@ -115,10 +135,15 @@ class Services(StreamServices):
     `limiter` is asked for the orders of a batch.
     """
 
+    keys: ApiKeys
+    clients: Clients
+    limits: LimitStore
     desk: Desk
     funds: Funds
     custodian: CustodianControl
     margin_terms: MarginTerms
+    liquidations: Liquidations
+    ranks: Ranks
     queries: Queries
     funding_reads: FundingReads
     operations: Operations

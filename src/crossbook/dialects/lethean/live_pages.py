@@ -23,9 +23,9 @@ class LiveServices:
         """Offers as the open book shows them, whatever their state."""
         now_ms = self._services.clock.now_ms()
         shown: dict[int, object] = {}
-        for offer, wallet in await self._services.pages.offers(offer_ids):
+        for offer in await self._services.pages.offers(offer_ids):
             terms = await self._services.swaps.terms(offer.pair_id)
-            shown[offer.offer_id] = msgspec.to_builtins(translate.book_order(offer, wallet, terms, now_ms))
+            shown[offer.offer_id] = msgspec.to_builtins(translate.book_order(offer, terms, now_ms))
         return shown
 
     async def pair_stats(self, pair_id: int) -> object:

@@ -87,9 +87,7 @@ class OrderHandlers:
         await services.swaps.expire()
         rows = await services.pages.book(terms.pair_id, body.limit, body.offset)
         now_ms = services.clock.now_ms()
-        return Reply(
-            200, replies.Answer(data=[translate.book_order(offer, user, terms, now_ms) for offer, user in rows])
-        )
+        return Reply(200, replies.Answer(data=[translate.book_form(offer, terms, now_ms) for offer in rows]))
 
 
 def _pair_in(value: int | str | UnsetType | None) -> int | None:

@@ -6,19 +6,17 @@ from typing import Protocol
 
 from crossbook.application.swap_registry import AssetPrices, NoPrices, Registry
 from crossbook.application.swap_views import (
-    Candle,
     HistoryFilter,
     OfferView,
     PairStatistics,
-    Period,
     SwapView,
     TradeView,
     UserPage,
-    WalletView,
 )
 from crossbook.application.swaps import PairTerms, Swaps
 from crossbook.application.wallets import WalletLogins
 from crossbook.dialects.lethean.auth import TokenAuth
+from crossbook.domain.candles import Candle, Period
 from crossbook.domain.swaps import Swap
 
 
@@ -45,7 +43,7 @@ class Pages(Protocol):
         """On how many of the user's offers something happened that the user has not seen."""
         ...
 
-    async def book(self, pair_id: int, limit: int, offset: int) -> list[tuple[OfferView, WalletView]]:
+    async def book(self, pair_id: int, limit: int, offset: int) -> list[OfferView]:
         """Active offers of a pair: sellers from the lowest price, then buyers from the highest."""
         ...
 
@@ -59,7 +57,7 @@ class Pages(Protocol):
         """How many offers the filter takes."""
         ...
 
-    async def offers(self, offer_ids: Sequence[int]) -> list[tuple[OfferView, WalletView]]:
+    async def offers(self, offer_ids: Sequence[int]) -> list[OfferView]:
         """These offers, whatever their state."""
         ...
 

@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
+
+import msgspec
 
 from crossbook.application.errors import PairNotFound
 from crossbook.application.swap_registry import AssetPrices, Currency, Pair
 from crossbook.application.swap_views import (
-    Candle,
     FinaliserView,
     OfferView,
     PageTip,
     PairStatistics,
-    Period,
     SwapView,
     TradeView,
     UserPage,
@@ -22,6 +22,7 @@ from crossbook.application.swaps import PairTerms, PlacedOffer
 from crossbook.application.wallets import Wallet
 from crossbook.dialects.lethean import replies
 from crossbook.dialects.lethean.requests import Kind
+from crossbook.domain.candles import Candle, Period
 from crossbook.domain.money import POWERS_OF_TEN
 from crossbook.domain.orders import Side
 from crossbook.domain.swap_amounts import format_units
@@ -47,6 +48,7 @@ SWAP_STATUS: Final = {
     SwapStatus.TIMED_OUT: "rejected",
 }
 MOST_PAIRS: Final = 2**31 - 1
+_encode: Final = msgspec.json.Encoder().encode
 _ROUNDED: Final = 6
 """Decimals of a percentage."""
 
@@ -119,21 +121,75 @@ def created_view(placed: PlacedOffer, terms: PairTerms) -> replies.CreatedOrder:
     )
 
 
+class Forms(msgspec.Struct, gc=False):
+    """What is kept of an offer that was shown: its texts, and its JSON without and with a bot behind it."""
+
+    price: str
+    amount: str
+    total: str
+    left: str
+    user: msgspec.Raw
+    own: list[msgspec.Raw | None]
+    public: list[msgspec.Raw | None]
+
+
+def forms_of(offer: OfferView, terms: PairTerms) -> Forms:
+    """The forms of an offer, made once."""
+    kept = offer.shown
+    if isinstance(kept, Forms):
+        return kept
+    first, second = terms.first_decimals, terms.second_decimals
+    made = offer.shown = Forms(
+        format_units(offer.price_units, second),
+        format_units(offer.amount_units, first),
+        format_units(offer.total_units, second),
+        format_units(offer.left_units, first),
+        user_form(offer.wallet),
+        [None, None],
+        [None, None],
+    )
+    return made
+
+
+@lru_cache(1 << 14)
+def user_form(wallet: WalletView) -> msgspec.Raw:
+    """A wallet as JSON."""
+    return msgspec.Raw(_encode(wallet_view(wallet)))
+
+
+def order_form(offer: OfferView, terms: PairTerms, now_ms: int) -> msgspec.Raw:
+    """`order_view` as JSON, made once."""
+    forms, alive = forms_of(offer, terms), is_alive(offer.renewed_at_ms, now_ms)
+    found = forms.own[alive]
+    if found is None:
+        found = forms.own[alive] = msgspec.Raw(_encode(order_view(offer, terms, now_ms)))
+    return found
+
+
+def book_form(offer: OfferView, terms: PairTerms, now_ms: int) -> msgspec.Raw:
+    """`book_order` as JSON, made once."""
+    forms, alive = forms_of(offer, terms), is_alive(offer.renewed_at_ms, now_ms)
+    found = forms.public[alive]
+    if found is None:
+        found = forms.public[alive] = msgspec.Raw(_encode(book_order(offer, terms, now_ms)))
+    return found
+
+
 def order_view(offer: OfferView, terms: PairTerms, now_ms: int) -> replies.OrderView:
     """An own offer."""
-    first, second = terms.first_decimals, terms.second_decimals
+    forms = forms_of(offer, terms)
     return replies.OrderView(
         offer.offer_id,
         KINDS[offer.side],
         str(offer.created_at_ms),
         LIMIT,
-        format_units(offer.price_units, second),
-        format_units(offer.amount_units, first),
-        format_units(offer.total_units, second),
+        forms.price,
+        forms.amount,
+        forms.total,
         offer.pair_id,
         offer.user_id,
         status_word(offer.status),
-        format_units(offer.left_units, first),
+        forms.left,
         offer.has_notification,
         iso(offer.created_at_ms),
         iso(offer.updated_at_ms),
@@ -141,46 +197,48 @@ def order_view(offer: OfferView, terms: PairTerms, now_ms: int) -> replies.Order
     )
 
 
-def book_order(offer: OfferView, wallet: WalletView, terms: PairTerms, now_ms: int) -> replies.BookOrder:
+def book_order(offer: OfferView, terms: PairTerms, now_ms: int) -> replies.BookOrder:
     """An offer as anybody may see it."""
-    first, second = terms.first_decimals, terms.second_decimals
+    forms = forms_of(offer, terms)
     return replies.BookOrder(
         offer.offer_id,
         KINDS[offer.side],
         str(offer.created_at_ms),
         LIMIT,
-        format_units(offer.price_units, second),
-        format_units(offer.amount_units, first),
-        format_units(offer.total_units, second),
+        forms.price,
+        forms.amount,
+        forms.total,
         offer.pair_id,
         offer.user_id,
         status_word(offer.status),
-        format_units(offer.left_units, first),
+        forms.left,
         iso(offer.created_at_ms),
         iso(offer.updated_at_ms),
         is_alive(offer.renewed_at_ms, now_ms),
-        wallet_view(wallet),
+        wallet_view(offer.wallet),
     )
 
 
 def user_page_view(page: UserPage, now_ms: int) -> replies.UserPageView:
-    """A user's page: what waits for a confirm goes first among the tips."""
+    """A user's page: what waits for a confirm goes first among the tips. Its parts may be JSON already."""
     terms = page.terms
     tips = [_finaliser_tip(each, terms, now_ms) for each in page.to_confirm]
     tips += [_plain_tip(each, terms, now_ms) for each in page.tips]
-    return replies.UserPageView([order_view(offer, terms, now_ms) for offer in page.offers], tips)
+    orders = [order_form(offer, terms, now_ms) for offer in page.offers]
+    return replies.UserPageView(cast("list[replies.OrderView]", orders), tips)
 
 
 def _plain_tip(tip: PageTip, terms: PairTerms, now_ms: int) -> replies.ApplyTip:
-    entry, second = tip.entry, terms.second_decimals
+    own_offer_id, side, entry, left_units = tip
+    forms = forms_of(entry, terms)
     return replies.ApplyTip(
         entry.offer_id,
-        format_units(tip.left_units, terms.first_decimals),
-        format_units(entry.price_units, second),
-        wallet_view(entry.wallet),
-        KINDS[tip.side],
-        format_units(entry.total_units, second),
-        tip.own_offer_id,
+        format_units(left_units, terms.first_decimals),
+        forms.price,
+        cast("replies.WalletUser", forms.user),
+        KINDS[side],
+        forms.total,
+        own_offer_id,
         False,
         "",
         is_alive(entry.renewed_at_ms, now_ms),
@@ -189,18 +247,18 @@ def _plain_tip(tip: PageTip, terms: PairTerms, now_ms: int) -> replies.ApplyTip:
 
 def _finaliser_tip(waiting: FinaliserView, terms: PairTerms, now_ms: int) -> replies.ApplyTip:
     """A swap that waits for the caller: its price is the caller's own, with which the proposal was made."""
-    second = terms.second_decimals
+    creator = waiting.creator
     return replies.ApplyTip(
         waiting.swap_id,
         format_units(waiting.amount_units, terms.first_decimals),
-        format_units(waiting.own.price_units, second),
-        wallet_view(waiting.creator.wallet),
-        "sell" if waiting.own.side is Side.BUY else "buy",
-        format_units(waiting.creator.total_units, second),
+        forms_of(waiting.own, terms).price,
+        wallet_view(creator.wallet),
+        KINDS[creator.side],
+        forms_of(creator, terms).total,
         waiting.own.offer_id,
         True,
         waiting.proposal,
-        is_alive(waiting.creator.renewed_at_ms, now_ms),
+        is_alive(creator.renewed_at_ms, now_ms),
     )
 
 

@@ -8,8 +8,8 @@ from crossbook.dialects.rate_classes import READS
 from crossbook.dialects.truex import schemas
 from crossbook.dialects.truex.auth import caller_of
 from crossbook.dialects.truex.services import Services
-from crossbook.dialects.truex.table import READ, listed, with_old_paths
-from crossbook.dialects.truex.translate import client_row
+from crossbook.dialects.truex.table import READ, TRADE, listed, with_old_paths
+from crossbook.dialects.truex.translate import PREVENTION_OF, client_row
 
 TAG: Final = "Clients"
 
@@ -33,6 +33,15 @@ class ClientHandlers:
         ]
         return listed([client_row(client) for client in found])
 
+    async def change(self, call: Call[schemas.PatchClient, None]) -> Reply:
+        """Set the self-trade prevention of one of the organization's clients."""
+        client = caller_of(call).client(int(call.body.id))
+        mode = PREVENTION_OF[call.body.info.self_trade_prevention]
+        changed = await self._services.clients.set_self_trade_prevention(
+            client.organization_id, client.account_id, mode
+        )
+        return Reply(200, client_row(changed))
+
 
 def table(services: Services) -> list[AnyEndpoint]:
     """The rows of this module."""
@@ -50,4 +59,18 @@ def table(services: Services) -> list[AnyEndpoint]:
         tag=TAG,
         description="mnemonic finds every client whose mnemonic contains it.",
     )
-    return with_old_paths(find, ["/client"], services.singular)
+    change = Endpoint(
+        "PATCH",
+        "/clients",
+        "Change a client.",
+        clients.change,
+        {200: schemas.ClientRow},
+        Auth.REQUIRED,
+        TRADE,
+        request=schemas.PatchClient,
+        rate_class=READS,
+        tag=TAG,
+        description="Orders that come later and do not name stp have it.",
+        example=schemas.PatchClient(id="1000000", info=schemas.ClientChange("CANCEL_BOTH")),
+    )
+    return [row for each in (find, change) for row in with_old_paths(each, ["/client"], services.singular)]

@@ -3,14 +3,14 @@
 from typing import Final
 
 from crossbook.dialects.endpoint import AnyEndpoint, Dialect
-from crossbook.dialects.truex import clients, history, market_data, orders, service, transfers
+from crossbook.dialects.truex import balances, clients, history, market_data, orders, service, transfers
 from crossbook.dialects.truex.auth import SECURITY, KeyAuth
 from crossbook.dialects.truex.errors import TruexErrors
 from crossbook.dialects.truex.known_errors import translator
 from crossbook.dialects.truex.services import Services
 from crossbook.dialects.truex.table import PREFIX
 
-MODULES: Final = (service, market_data, clients, orders, history, transfers)
+MODULES: Final = (service, market_data, clients, balances, orders, history, transfers)
 
 
 def truex_dialect(services: Services, version: str) -> Dialect:

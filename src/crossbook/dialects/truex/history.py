@@ -18,6 +18,8 @@ from crossbook.domain.instruments import InstrumentKind
 TAG: Final = "Orders"
 WINDOW_NS: Final = 24 * 3_600 * 1_000_000_000
 """How far before its `timestamp` a list reaches."""
+LAST_NS: Final = 2**63 - 1
+"""The last moment that can be stored; 19 digits can say later ones, up to which there is nothing more."""
 
 
 class HistoryHandlers:
@@ -28,7 +30,7 @@ class HistoryHandlers:
 
     async def trades(self, call: Call[None, schemas.TradesQuery]) -> Reply:
         """A page of the trades of the 24 hours up to the timestamp, newest first."""
-        query, until_ns = call.query, int(call.query.timestamp)
+        query, until_ns = call.query, min(int(call.query.timestamp), LAST_NS)
         found = await self._services.client_orders.trades(
             accounts_in(caller_of(call), query.client_id),
             (until_ns - WINDOW_NS) // NS_PER_MS,
@@ -45,7 +47,7 @@ class HistoryHandlers:
 
     async def activity(self, call: Call[None, schemas.ActivityQuery]) -> Reply:
         """A page of the activity of the 24 hours up to the timestamp, newest first."""
-        query, until_ns = call.query, int(call.query.timestamp)
+        query, until_ns = call.query, min(int(call.query.timestamp), LAST_NS)
         found = await self._services.activity.page(
             accounts_in(caller_of(call), query.client_id),
             until_ns - WINDOW_NS,

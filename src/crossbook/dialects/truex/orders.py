@@ -12,7 +12,7 @@ from crossbook.dialects.endpoint import AnyEndpoint, Auth, Endpoint
 from crossbook.dialects.rate_classes import CANCELS, ORDERS, READS
 from crossbook.dialects.truex import order_schemas as schemas
 from crossbook.dialects.truex.auth import caller_of
-from crossbook.dialects.truex.errors import invalid, not_found
+from crossbook.dialects.truex.errors import ProblemDetails, invalid, not_found
 from crossbook.dialects.truex.order_filter import parse
 from crossbook.dialects.truex.order_requests import (
     amendment,
@@ -198,7 +198,7 @@ def _changed(order: ClientOrder, asked: AmendRequest) -> ClientOrder:
 def table(services: Services) -> list[AnyEndpoint]:
     """The rows of this module."""
     orders = OrderHandlers(services)
-    one, many = {200: schemas.Order}, {200: list[schemas.Order]}
+    one, many = {200: schemas.Order, 404: ProblemDetails}, {200: list[schemas.Order]}
     rows: list[tuple[AnyEndpoint, list[str]]] = [
         (
             Endpoint(

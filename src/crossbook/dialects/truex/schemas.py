@@ -65,6 +65,49 @@ class ClientRow(msgspec.Struct, frozen=True):
     info: ClientInfo
 
 
+class ClientChange(msgspec.Struct, frozen=True):
+    """What can be changed of a client."""
+
+    self_trade_prevention: Prevention
+
+
+class PatchClient(msgspec.Struct, frozen=True, kw_only=True):
+    """A client and what is to be changed of it."""
+
+    id: Id
+    info: ClientChange
+
+
+# -- Balances ----------------------------------------------------------------------------------------
+class BalancesQuery(msgspec.Struct, frozen=True):
+    """Which balances."""
+
+    asset_id: Id | None = None
+    asset_name: Name | None = None
+    client_id: Id | None = None
+
+
+class AssetBalance(msgspec.Struct, frozen=True):
+    """What a client has of an asset; available is the balance less both holds. Nothing waits for settlement here."""
+
+    asset_id: str
+    balance: str
+    unsettled: str
+    order_hold: str
+    transfer_hold: str
+    state: Literal["ACTIVE"]
+
+
+class BalanceRow(msgspec.Struct, frozen=True):
+    """A client and what it has. Fees are held with the orders and taken with the trades."""
+
+    id: str
+    status: Literal["INITIIALIZED", "ACTIVE", "DISABLED"]
+    unsettled_fees: str
+    fees_hold: str
+    balances: list[AssetBalance]
+
+
 # -- Assets and instruments --------------------------------------------------------------------------
 class AssetsQuery(msgspec.Struct, frozen=True):
     """Which assets."""

@@ -14,6 +14,7 @@ from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.order_filters import Condition
 from crossbook.application.transfers import Transfer, Transfers
+from crossbook.application.views import BalanceDetails
 from crossbook.dialects.market_ports import Clock, MarketData
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.dialects.truex.auth import Keys
@@ -54,6 +55,14 @@ class ClientOrders(Protocol):
         market_ids: Sequence[int],
     ) -> list[ClientTrade]:
         """What the accounts traded in these markets after `after_ms` and up to `until_ms`, newest first."""
+        ...
+
+
+class BalanceList(Protocol):
+    """What accounts have. `crossbook.storage.queries` is one."""
+
+    async def balances_of(self, account_ids: Sequence[int]) -> dict[int, list[BalanceDetails]]:
+        """The balances of these accounts, each account's by asset name."""
         ...
 
 
@@ -107,6 +116,7 @@ class Services:
     marks: Marks
     market_data: MarketData
     clock: Clock
+    balances: BalanceList
     client_orders: ClientOrders
     activity: ActivityPages
     transfers: Transfers

@@ -1,13 +1,13 @@
 """Between TrueX's words and the venue's."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from crossbook.application.clients import Client, ClientStatus
 from crossbook.dialects.truex import schemas
 from crossbook.domain.orders import SelfTradePrevention
 
-CLIENT_STATUS: Final[Mapping[ClientStatus, str]] = {
+CLIENT_STATUS: Final[Mapping[ClientStatus, Literal["INITIIALIZED", "ACTIVE", "DISABLED"]]] = {
     ClientStatus.INITIALIZED: "INITIIALIZED",
     ClientStatus.ACTIVE: "ACTIVE",
     ClientStatus.DISABLED: "DISABLED",
@@ -29,7 +29,7 @@ def client_row(client: Client) -> schemas.ClientRow:
     """A client as it is shown."""
     return schemas.ClientRow(
         id=str(client.account_id),
-        status=CLIENT_STATUS[client.status],  # type: ignore[arg-type] # the table above has the literal's values
+        status=CLIENT_STATUS[client.status],
         info=schemas.ClientInfo(
             organization_id=str(client.organization_id),
             mnemonic=client.mnemonic,
