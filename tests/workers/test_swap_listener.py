@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import pytest
+
 from crossbook.application.swap_events import SwapEvent, SwapEventKind
 from crossbook.application.swaps import Swaps
 from crossbook.domain.orders import Side
+from crossbook.domain.swaps import OfferUnusable
 from crossbook.storage.database import Database
 from crossbook.storage.swap_changes import SwapStore
 from crossbook.workers.swap_listener import SwapListener
@@ -107,10 +110,8 @@ def test_a_change_that_is_undone_is_not_heard(database_url: str) -> None:
     async def act(scene: Scene, users: list[int]) -> None:
         offer = await scene.here.create(users[0], scene.world.pair_id, Side.SELL, "2", "10")
         for user_id in users[1:]:
-            try:
+            with pytest.raises(OfferUnusable):
                 await scene.here.cancel(user_id, offer.offer_id)
-            except Exception as error:
-                assert type(error).__name__ == "OfferUnusable"
         await scene.here.cancel(users[0], offer.offer_id)
         heard = await scene.ear.hears(2)
         assert [event.kind for event in heard] == [KINDS.OFFER_POSTED, KINDS.OFFER_ENDED]
