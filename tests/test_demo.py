@@ -43,6 +43,9 @@ class Store:
     async def by_email(self, email: str) -> User | None:
         return self.users.get(email)
 
+    async def by_id(self, user_id: int) -> User | None:
+        return next((user for user in self.users.values() if user.user_id == user_id), None)
+
     async def set_password_hash(self, user_id: int, password_hash: str) -> None:
         (email,) = (email for email, user in self.users.items() if user.user_id == user_id)
         self.users[email] = replace(self.users[email], password_hash=password_hash)

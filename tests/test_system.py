@@ -23,7 +23,6 @@ from crossbook.system import (
     SystemClock,
     made_at_ms,
     random_for,
-    random_node,
     secret_token,
 )
 
@@ -164,7 +163,7 @@ def test_a_clock_before_the_first_id_still_gives_ids() -> None:
 
 
 def test_threads_never_get_the_same_id() -> None:
-    ids = Ids(SystemClock(), random_node())
+    ids = Ids(SystemClock(), 7)
     made: list[list[int]] = []
     threads = [threading.Thread(target=lambda: made.append([ids.next() for _ in range(2000)])) for _ in range(4)]
     for thread in threads:
@@ -216,12 +215,6 @@ def test_the_last_id_is_an_end_and_not_a_wrap() -> None:
     assert ids.take(1024)[-1] == MAX_ID
     with pytest.raises(OverflowError):
         ids.next()
-
-
-def test_random_nodes_are_nodes_and_differ() -> None:
-    nodes = [random_node() for _ in range(200)]
-    assert all(0 <= node < NODES for node in nodes)
-    assert len(set(nodes)) > 100
 
 
 # -- Randomness --------------------------------------------------------------------------------------

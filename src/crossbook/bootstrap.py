@@ -80,7 +80,7 @@ from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, StorageError, TransactionConflict
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
-from crossbook.storage.lag import MarketLag, lags, last_order_id
+from crossbook.storage.lag import MarketLag, lags, last_order_id, take_id_node
 from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.migrate import migrate, pending
@@ -95,7 +95,7 @@ from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.swap_board import Herald, Operators, build_board, sockets_of
-from crossbook.system import Clock, Ids, SystemClock, random_node, secret_token
+from crossbook.system import Clock, Ids, SystemClock, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.wallet_sim.chain import Asset as NativeAsset
 from crossbook.workers.account_feed import AccountFeed
@@ -461,8 +461,8 @@ class _Wiring:
 
     async def _desk(self) -> Desk:
         database = self._ground.database
-        async with database.transaction(read_only=True) as transaction:
-            ids = Ids(self._clock, random_node(), await last_order_id(transaction))
+        async with database.transaction() as transaction:
+            ids = Ids(self._clock, await take_id_node(transaction), await last_order_id(transaction))
         relayed_here = Role.RELAY in self._roles
 
         def logged(commands: Sequence[LoggedCommand]) -> None:

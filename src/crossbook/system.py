@@ -137,9 +137,9 @@ class Ids:
     count. Inside one object they strictly rise: when the clock steps back, or more than 1,024 ids are
     asked for in a millisecond, the time in them runs ahead of the clock and never repeats.
 
-    Two makers can only meet on the same node. So `node` should be leased from a counter in the store,
-    modulo NODES, raised at every start: a node comes back after 2,047 others. Without a store,
-    `random_node()` leaves one chance in 2,048, and only for makers inside the same milliseconds.
+    Two makers can only meet on the same node. So `node` comes from a counter in the store, modulo NODES,
+    raised at every start: a node comes back after 2,047 others. Even then they meet only inside the same
+    millisecond, and the store refuses the second order of one id.
     `after` is the highest id known from before: a restart with a clock set back then still goes on above it.
 
     Safe between threads. Not across a fork: make it in the process that uses it.
@@ -189,11 +189,6 @@ class Ids:
 def made_at_ms(id_: int) -> int:
     """The time inside an id: milliseconds since 1970 UTC. Under load it can be a little ahead of the clock."""
     return EPOCH_MS + (id_ >> (NODE_BITS + COUNT_BITS))
-
-
-def random_node() -> int:
-    """A node for `Ids` where no lease can be had; not guessable, and no two starts follow a pattern."""
-    return secrets.randbelow(NODES)
 
 
 # -- Randomness --------------------------------------------------------------------------------------

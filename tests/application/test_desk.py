@@ -15,6 +15,7 @@ from crossbook.application.errors import (
     MarketNotFound,
     OrderNotFound,
     OrderNotOpen,
+    StoreRefused,
 )
 from crossbook.application.funds import Funds
 from crossbook.application.markets import Market, Markets
@@ -32,9 +33,10 @@ from crossbook.storage import markets as market_statements
 from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.database import Database
 from crossbook.storage.funds import FundsStore
+from crossbook.storage.lag import take_id_node
 from crossbook.storage.queries import Queries
 from crossbook.storage.users import UserStore
-from crossbook.system import Ids, SystemClock
+from crossbook.system import NODES, Ids, SystemClock
 
 SPOT = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
@@ -193,6 +195,54 @@ def test_two_desks_that_meet_over_one_client_id_agree_on_one_order(database_url:
         await working
         assert len({answer.order_id for answer in answers}) == 1
         assert len(await venue.log(venue.perp)) == 1
+
+    at_the_desk(database_url, scenario)
+
+
+class TakenIds:
+    """Gives ids that others have, before it gives free ones."""
+
+    def __init__(self, taken: list[int], free: Ids) -> None:
+        self._taken = taken
+        self._free = free
+
+    def next(self) -> int:
+        return self._taken.pop() if self._taken else self._free.next()
+
+
+def test_an_order_whose_id_is_taken_gets_another_one(database_url: str) -> None:
+    async def scenario(venue: Venue) -> None:
+        account = await venue.trader(1_000_000)
+        first = await venue.desk.submit(venue.buy(account, 1))
+        clock = SystemClock()
+        ids = TakenIds([first.order_id] * 3, Ids(clock, 2))
+        other = Desk(AdmissionStore(venue.database), venue.markets, venue.marks, clock, ids, lambda _: None)
+        stop = asyncio.Event()
+        working = asyncio.create_task(other.run(stop))
+        answers = await asyncio.gather(*(other.submit(venue.buy(account, 1)) for _ in range(2)))
+        assert len({first.order_id, *(answer.order_id for answer in answers)}) == 3
+        ids._taken += [first.order_id] * 4
+        with pytest.raises(StoreRefused):
+            await other.submit(venue.buy(account, 1))
+        stop.set()
+        await working
+        assert len(await venue.log(venue.perp)) == 3
+
+    at_the_desk(database_url, scenario)
+
+
+def test_every_start_makes_its_ids_on_another_node(database_url: str) -> None:
+    async def scenario(venue: Venue) -> None:
+        async def node() -> int:
+            async with venue.database.transaction() as transaction:
+                return await take_id_node(transaction)
+
+        nodes = await asyncio.gather(*(node() for _ in range(50)))
+        assert len(set(nodes)) == 50
+        assert set(nodes) <= set(range(NODES))
+        async with venue.database.transaction() as transaction:
+            await transaction.execute("SELECT setval('id_nodes', $1)", NODES - 1)
+        assert await node() == 0
 
     at_the_desk(database_url, scenario)
 

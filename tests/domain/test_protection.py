@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossbook.domain.orders import MAX_PRICE_TICKS, Side
-from crossbook.domain.protection import InsufficientLiquidity, protection_price_ticks, worst_price_ticks
+from crossbook.domain.commands import SubmitOrder
+from crossbook.domain.orders import MAX_PRICE_TICKS, OrderType, Side
+from crossbook.domain.protection import (
+    InsufficientLiquidity,
+    first_trailing_trigger_ticks,
+    protection_price_ticks,
+    waiting_protection_ticks,
+    worst_price_ticks,
+)
+from crossbook.matching import Engine
+from tests.domain.cases import holds_for
 
 ASKS = [(100, 5), (101, 5), (110, 5)]
 BIDS = [(100, 5), (99, 5), (90, 5)]
@@ -74,3 +83,36 @@ def test_what_is_offered_within_the_price_fills_the_order(
     within = [lots for price, lots in levels if (price <= limit_ticks if side is Side.BUY else price >= limit_ticks)]
     assert sum(within) >= quantity_lots
     assert 1 <= limit_ticks <= MAX_PRICE_TICKS
+
+
+@pytest.mark.parametrize(
+    ("side", "trigger_ticks", "price_ticks"),
+    [
+        (Side.BUY, 1000, 1050),
+        (Side.SELL, 1000, 950),
+        (Side.BUY, 999, 1048),
+        (Side.SELL, 999, 950),
+        (Side.BUY, 1, 1),
+        (Side.SELL, 1, 1),
+        (Side.BUY, MAX_PRICE_TICKS, MAX_PRICE_TICKS),
+    ],
+)
+def test_a_waiting_order_is_protected_from_its_trigger(side: Side, trigger_ticks: int, price_ticks: int) -> None:
+    assert waiting_protection_ticks(side, trigger_ticks) == price_ticks
+
+
+@holds_for(
+    60, side=st.sampled_from(Side), source=st.integers(1, 10_000), trail=st.integers(1, 9_999), points=st.booleans()
+)
+def test_a_trailing_stop_starts_where_the_engine_starts_it(side: Side, source: int, trail: int, points: bool) -> None:
+    engine = Engine()
+    engine.apply(SubmitOrder(1, 1, 1, 1, Side.SELL, OrderType.LIMIT, 1, source))
+    engine.apply(SubmitOrder(2, 1, 2, 2, Side.BUY, OrderType.LIMIT, 1, source))
+    kind = OrderType.TRAILING_STOP
+    engine.apply(SubmitOrder(3, 1, 3, 1, side, kind, 1, MAX_PRICE_TICKS, trail=trail, trail_in_basis_points=points))
+    view = engine.order(3)
+    expected = first_trailing_trigger_ticks(side, source, trail, points)
+    if view is None:  # clamped onto the price itself, it fired at once
+        assert expected == source
+    else:
+        assert view.trigger_price_ticks == expected

@@ -125,11 +125,14 @@ def test_pages_stand_still_while_rows_arrive(database_url: str) -> None:
         while len(by_cursor) < len(whole):
             skipped = await reader.page(account, -1, until_ns, 3, skip=len(by_skip))
             by_skip += [step.activity_id for step in skipped]
-            walked = await reader.page(account, -1, EVER, 3, before=by_cursor[-1] if by_cursor else whole[0] + 1)
+            walked = await reader.page(account, -1, until_ns, 3, before=by_cursor[-1] if by_cursor else 0)
             by_cursor += [step.activity_id for step in walked]
             await add(20 + len(by_skip))
         assert by_skip == whole
         assert by_cursor == whole
+        # A row that is another's, or that is not there, is no place to go on from.
+        assert await reader.page([venue.traders[0]], -1, EVER, 3, before=whole[0]) == []
+        assert await reader.page(account, -1, EVER, 3, before=2**40) == []
 
     playing(database_url, play)
 

@@ -456,6 +456,7 @@ WRONG: list[tuple[str, str, Change]] = [
     ("amendments_extra_range", "amendments", {"extra_fee_reserve_units": "-1"}),
     ("amendments_held_range", "amendments", {"held_units": "-1", "extra_lots": "0", "extra_notional_units": "0"}),
     ("amendments_reserve_or_hold", "amendments", {"held_units": "1"}),
+    ("orders_asked_time_in_force_known", "orders", {"asked_time_in_force": "6"}),
     ("orders_external_id_length", "orders", {"external_id": "''"}),
     ("orders_ref_external_id_length", "orders", {"ref_external_id": "repeat('x', 129)"}),
     ("orders_fee_rates_range", "orders", {"maker_fee_ppm": "501"}),

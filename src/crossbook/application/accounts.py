@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from crossbook.application.errors import InvalidOrder, WrongCredentials
+from crossbook.domain.orders import MAX_ID
 from crossbook.security.passwords import PasswordRefused, Passwords
 from crossbook.security.tokens import Tokens
 
@@ -63,6 +64,10 @@ class UserStore(Protocol):
 
     async def by_email(self, email: str) -> User | None:
         """The user registered under this email."""
+        ...
+
+    async def by_id(self, user_id: int) -> User | None:
+        """The user of this id."""
         ...
 
     async def set_password_hash(self, user_id: int, password_hash: str) -> None:
@@ -137,6 +142,10 @@ class Accounts:
     async def user_of_token(self, token_id: str) -> User | None:
         """Who a valid token's id speaks for, or None when it was revoked or the user may not sign in."""
         return await self._store.session_user(session_hash(token_id), self._clock.now_ms())
+
+    async def user_numbered(self, user_id: int) -> User | None:
+        """The user of this id, None for nobody. Who asks must be allowed to know."""
+        return await self._store.by_id(user_id) if 0 < user_id <= MAX_ID else None
 
     async def _sign_in(self, user: User) -> SignedIn:
         now_ms = self._clock.now_ms()

@@ -30,6 +30,10 @@ from crossbook.domain.errors import CrossbookError
 
 MAX_BATCH: Final = 256
 MAX_WAITING: Final = 10_000
+ID_TAKEN: Final = "orders_pkey"
+"""The store's rule that an id is one order's."""
+OTHER_IDS: Final = 3
+"""How many more ids are tried for an order whose id is taken: by a clock set back by years, say."""
 
 
 class IdSource(Protocol):
@@ -175,8 +179,11 @@ class Desk:
         self._wake.set()
         return answer
 
-    async def _serve(self, batch: list[_Waiting]) -> None:
-        """Commit a batch and answer it. A batch that breaks a rule of the schema is taken apart."""
+    async def _serve(self, batch: list[_Waiting], ids_left: int = OTHER_IDS) -> None:
+        """Commit a batch and answer it. A batch that breaks a rule of the schema is taken apart.
+
+        An order whose id somebody has already gets another one, `ids_left` times.
+        """
         now_ms = self._clock.now_ms()
         touched: set[int] = set()
 
@@ -193,6 +200,9 @@ class Desk:
             if len(batch) > 1:
                 for waiting in batch:
                     await self._serve([waiting])
+            elif error.rule == ID_TAKEN and ids_left:
+                batch[0].order_id = self._ids.next()
+                await self._serve(batch, ids_left - 1)
             else:
                 _answer(batch[0], error)
         except CrossbookError as error:

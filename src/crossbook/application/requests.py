@@ -20,7 +20,8 @@ class NewOrder:
     million, are those of the market unless they are given; they hold for the order's whole life.
 
     `client_order_id` names one order of the account for ever; `external_id` names one live order, and an
-    amendment may change it. With `keeps_activity`, every step of its life is written down.
+    amendment may change it. `asked_time_in_force` is only shown: what the owner said, where it is not what entered.
+    With `keeps_activity`, every step of its life is written down.
     """
 
     account_id: int
@@ -47,15 +48,16 @@ class NewOrder:
     maker_fee_ppm: int | None = None
     taker_fee_ppm: int | None = None
     external_id: str | None = None
+    asked_time_in_force: TimeInForce | None = None
     keeps_activity: bool = False
 
     def fingerprint(self) -> bytes:
         """32 bytes that differ when anything that was asked differs: tells a repeat from another order.
 
-        What may change between repeats is left out: fee rates, and the protection price of a market order, which
-        follows from the book. So is what was not asked, so that a field that comes later changes no fingerprint.
+        What may change between repeats is left out: fee rates, and the protection price where it follows from a
+        market that moves. So is what was not asked, so that a field that comes later changes no fingerprint.
         """
-        left_out = _MAY_CHANGE | {"price_ticks"} if self.type is OrderType.MARKET else _MAY_CHANGE
+        left_out = _MAY_CHANGE | {"price_ticks"} if self.type in _PROTECTED_BY_THE_MARKET else _MAY_CHANGE
         asked = [
             (name, int(value) if isinstance(value, int) else value)
             for name, value in vars(self).items()
@@ -64,6 +66,7 @@ class NewOrder:
         return hashlib.sha256(repr(asked).encode()).digest()
 
 
+_PROTECTED_BY_THE_MARKET: Final = (OrderType.MARKET, OrderType.TRAILING_STOP)
 _MAY_CHANGE: Final = frozenset({"maker_fee_ppm", "taker_fee_ppm"})
 _DEFAULTS: Final = {field.name: field.default for field in fields(NewOrder)}
 

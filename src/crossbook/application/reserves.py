@@ -170,15 +170,24 @@ class Reserves:
         return Reserve(held_units=units)
 
     def _hold(self, account_id: int, side: Side, market: Market, asset: Asset, units: int) -> None:
-        """Hold units of a balance (3.13). Raises InsufficientFunds, and InLiquidation for what backs such positions."""
-        key = (account_id, market.quote_asset_id if side is Side.BUY else market.base_asset_id)
-        if any(row.in_liquidation for _, row in rows_of(self._books.positions, account_id, key[1], self._markets)):
+        """Hold units of a balance (3.13), of what no perpetual needs.
+
+        Raises InsufficientFunds, and InLiquidation for what backs positions that are being liquidated.
+        """
+        asset_id = market.quote_asset_id if side is Side.BUY else market.base_asset_id
+        balance = self._books.balances.get((account_id, asset_id), Balance())
+        available = balance.free_units
+        rows = list(rows_of(self._books.positions, account_id, asset_id, self._markets))
+        if any(row.in_liquidation for _, row in rows):
             raise InLiquidation(market.symbol)
-        balance = self._books.balances.get(key, Balance())
-        if units > balance.free_units:
-            raise InsufficientFunds(asset.name, units, balance.free_units)
-        self._books.balances[key] = replace(balance, held_units=balance.held_units + units)
-        self._books.touched_balances.add(key)
+        if rows:
+            # Margin and fee reserves stay, and unrealised profit buys nothing.
+            risk = risk_of(self._books, account_id, asset_id, self._markets, self._marks)
+            available = min(risk.cross.backing_units, risk.available_units)
+        if units > available:
+            raise InsufficientFunds(asset.name, units, available)
+        self._books.balances[account_id, asset_id] = replace(balance, held_units=balance.held_units + units)
+        self._books.touched_balances.add((account_id, asset_id))
 
 
 def _has_risk(row: MarginRow) -> bool:

@@ -47,6 +47,7 @@ class OrderDetails:
     trail: int = 0
     trail_in_basis_points: bool = False
     oco_order_id: int = 0
+    asked_time_in_force: TimeInForce | None = None
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.audit import audit
 from crossbook.storage.database import Database
 from crossbook.storage.funds import FundsStore
-from crossbook.storage.lag import lags, last_order_id
+from crossbook.storage.lag import lags, last_order_id, take_id_node
 from crossbook.storage.migrate import migrate
 from crossbook.storage.trades import StoredTrade, trades_after
 from crossbook.storage.users import UserStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import StreamKind
-from crossbook.system import Ids, SystemClock, random_node
+from crossbook.system import Ids, SystemClock
 from crossbook.workers.health import Condition
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.names import MarketName
@@ -227,7 +227,7 @@ async def tape_venue(address: str) -> AsyncIterator[TapeVenue]:
         async with database.transaction() as transaction:
             symbol = f"TAPE-{len(await stored_markets.load(transaction)) + 1}"
             market = await stored_markets.put(transaction, tape_instrument(symbol), clock.now_ms())
-            ids = Ids(clock, random_node(), await last_order_id(transaction))
+            ids = Ids(clock, await take_id_node(transaction), await last_order_id(transaction))
         venue = TapeVenue(database, market, ids)
         async with venue.running():
             yield venue

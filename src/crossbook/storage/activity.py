@@ -4,20 +4,26 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from crossbook.application.activity import NS_PER_MS, Activity, ActivityKind, Step
-from crossbook.domain.orders import MAX_ID
 from crossbook.storage.database import Database, Row, Transaction, columns
 
-LAST_PLACE: Final = NS_PER_MS - 1
+_OLDER: Final = """
+    AND (recorded_at_ns, activity_id) < (
+        SELECT last.recorded_at_ns, last.activity_id FROM activity AS last
+        WHERE last.activity_id = $4 AND last.account_id = ANY ($1::bigint[])
+    )
+"""
+"""What came before a row of the same accounts; nothing, when there is no such row."""
 
 
 async def write(transaction: Transaction, steps: Sequence[Step], now_ms: int) -> None:
     """Store steps in their order, by one statement. Whose they are, and the client's id, is taken from the orders.
 
-    The price that protects a market order is none that its client asked for: it is left out.
+    The venue's clock gives milliseconds; the last six digits of a row's time are those of its id, so that rows of one
+    millisecond stay in their order. The price that protects a market order is none that its client asked for: it is
+    left out.
     """
     if not steps:
         return
-    first_ns = now_ms * NS_PER_MS
     rows = [
         (
             step.order_id,
@@ -29,24 +35,25 @@ async def write(transaction: Transaction, steps: Sequence[Step], now_ms: int) ->
             step.fee_ppm,
             step.trade_id,
             step.reason,
-            first_ns + min(place, LAST_PLACE),
         )
-        for place, step in enumerate(steps)
+        for step in steps
     ]
     await transaction.execute(
         """
-        INSERT INTO activity (account_id, order_id, market_id, kind, side, external_id, price_ticks, quantity_lots,
-            role, fee_ppm, trade_id, reason, sequence, recorded_at_ns)
-        SELECT account_id, order_id, market_id, kind, side, external_id,
+        INSERT INTO activity (activity_id, account_id, order_id, market_id, kind, side, external_id, price_ticks,
+            quantity_lots, role, fee_ppm, trade_id, reason, sequence, recorded_at_ns)
+        SELECT activity_id, account_id, order_id, market_id, kind, side, external_id,
             CASE WHEN type = 2 AND kind <> 6 THEN 0 ELSE step.price_ticks END, step.quantity_lots, role, fee_ppm,
-            trade_id, step.reason, step.sequence, recorded_at_ns
-        FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],
-            $7::integer[], $8::bigint[], $9::smallint[], $10::bigint[]) WITH ORDINALITY
-            AS step (order_id, kind, sequence, price_ticks, quantity_lots, role, fee_ppm, trade_id, reason,
-                recorded_at_ns, place)
-        JOIN orders USING (order_id) ORDER BY place
+            trade_id, step.reason, step.sequence, $10 + activity_id % 1000000
+        FROM (
+            SELECT nextval('activity_activity_id_seq') AS activity_id, step.*
+            FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],
+                $7::integer[], $8::bigint[], $9::smallint[])
+                AS step (order_id, kind, sequence, price_ticks, quantity_lots, role, fee_ppm, trade_id, reason)
+        ) AS step JOIN orders USING (order_id) ORDER BY activity_id
         """,
-        *columns(rows, 10),
+        *columns(rows, 9),
+        now_ms * NS_PER_MS,
     )
 
 
@@ -70,24 +77,25 @@ class ActivityReader:
     ) -> list[Activity]:
         """What was written down after `after_ns` and up to `until_ns`, of some orders and kinds or of all.
 
-        `skip` leaves out so many of the newest; `before` gives only those of a smaller id, 0 for all.
+        `skip` leaves out so many of the newest; `before` gives only what came before the row of that id, 0 for all.
         """
+        older = _OLDER if before else "AND $4::bigint = 0"
         async with self._database.each_alone() as transaction:
             rows = await transaction.rows(
-                """
+                f"""
                 SELECT activity_id, account_id, order_id, market_id, kind, side, external_id, price_ticks,
                     quantity_lots, role, fee_ppm, trade_id, reason, recorded_at_ns
                 FROM activity
                 WHERE account_id = ANY ($1::bigint[]) AND recorded_at_ns > $2 AND recorded_at_ns <= $3
-                    AND activity_id < $4
+                    {older}
                     AND (cardinality($5::bigint[]) = 0 OR order_id = ANY ($5::bigint[]))
                     AND (cardinality($6::smallint[]) = 0 OR kind = ANY ($6::smallint[]))
-                ORDER BY activity_id DESC LIMIT $7 OFFSET $8
-                """,
+                ORDER BY recorded_at_ns DESC, activity_id DESC LIMIT $7 OFFSET $8
+                """,  # noqa: S608 - one of two texts of ours
                 accounts,
                 after_ns,
                 until_ns,
-                before or MAX_ID,
+                before,
                 list(order_ids),
                 list(kinds),
                 limit,

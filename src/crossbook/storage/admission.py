@@ -359,6 +359,7 @@ async def _write_orders(
             admitted.rates.maker_ppm,
             admitted.rates.taker_ppm,
             order.external_id,
+            order.asked_time_in_force,
             order.keeps_activity,
         )
         for sequence, admitted in orders
@@ -368,12 +369,12 @@ async def _write_orders(
         """
         WITH logged AS (
             INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
-            SELECT * FROM unnest($33::integer[], $34::bigint[], $35::smallint[], $36::bytea[], $37::bigint[])
+            SELECT * FROM unnest($34::integer[], $35::bigint[], $36::smallint[], $37::bytea[], $38::bigint[])
         ), counted AS (
             INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
                 open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-            SELECT * FROM unnest($38::bigint[], $39::integer[], $40::bigint[], $41::numeric[],
-                $42::bigint[], $43::numeric[], $44::bigint[], $45::smallint[])
+            SELECT * FROM unnest($39::bigint[], $40::integer[], $41::bigint[], $42::numeric[],
+                $43::bigint[], $44::numeric[], $45::bigint[], $46::smallint[])
             ON CONFLICT (account_id, market_id) DO UPDATE SET
                 open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
                 open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
@@ -383,14 +384,14 @@ async def _write_orders(
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
             trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms, maker_fee_ppm,
-            taker_fee_ppm, external_id, keeps_activity)
+            taker_fee_ppm, external_id, asked_time_in_force, keeps_activity)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bytea[],
             $7::smallint[], $8::smallint[], $9::smallint[], $10::boolean[], $11::boolean[], $12::smallint[],
             $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
             $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
-            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[], $31::text[], $32::boolean[])
+            $27::bigint[], $28::bigint[], $29::integer[], $30::integer[], $31::text[], $32::smallint[], $33::boolean[])
         """,
-        *columns(rows, 32),
+        *columns(rows, 33),
         *columns(commands, 5),
         *columns(positions, 8),
     )

@@ -31,3 +31,9 @@ async def last_order_id(transaction: Transaction) -> int:
     """The highest order id that was stored; 0 for none."""
     order_id: int = await transaction.value("SELECT coalesce(max(order_id), 0) FROM orders")
     return order_id
+
+
+async def take_id_node(transaction: Transaction) -> int:
+    """The node of a process that makes ids: one that none of the 2,047 starts before it has. Needs no commit."""
+    node: int = await transaction.value("SELECT nextval('id_nodes')")
+    return node

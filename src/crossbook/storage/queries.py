@@ -22,7 +22,7 @@ _ORDER = """
         leverage, quantity_lots, price_ticks, trigger_price_ticks, expire_time_ms, status, reason, open_lots,
         filled_lots, filled_notional_units, held_units, created_at_ms, updated_at_ms, maker_fee_ppm, taker_fee_ppm,
         external_id, ref_external_id, self_trade_prevention, budget, display_quantity_lots, trigger_source, trail,
-        trail_in_basis_points, oco_order_id
+        trail_in_basis_points, oco_order_id, asked_time_in_force
     FROM orders
 """
 _FILL = """
@@ -184,6 +184,8 @@ def _order(row: Row) -> OrderDetails:
     values[18] = int(row["filled_notional_units"])
     values[26] = SelfTradePrevention(row["self_trade_prevention"])
     values[29] = PriceSource(row["trigger_source"])
+    asked = row["asked_time_in_force"]
+    values[33] = None if asked is None else TimeInForce(asked)
     return OrderDetails(*values)
 
 

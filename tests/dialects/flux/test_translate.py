@@ -134,7 +134,7 @@ def test_a_refusal_names_the_field_and_the_nearest_value(
     assert (refused.value.field, refused.value.nearest) == (field, nearest)  # type: ignore[attr-defined]
 
 
-def test_only_perpetual_markets_have_a_name() -> None:
+def test_every_market_with_a_book_has_a_name() -> None:
     assert translate.market_named(MARKETS, "BTC-PERP") is BTC_PERP
     assert (translate.market_number(MARKETS, None), translate.market_number(MARKETS, "ETH-PERP")) == (0, 2)
     for name in ("BTC-EUR", "btc-perp", ""):

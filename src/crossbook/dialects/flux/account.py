@@ -1,14 +1,21 @@
 """An account's money, positions and fills, and the operator's drain."""
 
-from crossbook.application.errors import OrderNotFound
+from typing import Final
+
+from crossbook.application.accounts import User
+from crossbook.application.errors import InvalidOrder, OrderNotFound
 from crossbook.application.portfolio import Portfolio
 from crossbook.application.views import FillDetails, Holdings
-from crossbook.dialects.call import AnyCall, Call, Reply
+from crossbook.dialects.call import Call, Reply
 from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.auth import user_of
 from crossbook.dialects.flux.paging import link, page_of
 from crossbook.dialects.flux.services import Services
+from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.settings import RuntimeMode
+
+FUNDS: Final = "funds"
+"""The scope of whoever moves money for others."""
 
 
 class AccountHandlers:
@@ -17,25 +24,26 @@ class AccountHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def deposit(self, call: Call[schemas.Transfer, None]) -> Reply:
-        """Add money from outside; 201 with the new balance."""
+    async def deposit(self, call: Call[schemas.Deposit, None]) -> Reply:
+        """Add money from outside, to the caller or to whom the caller names; 201 with the new balance."""
+        user = await self._receiver(call)
         amount_units = await self._amount_units(call.body)
-        await self._services.funds.deposit(user_of(call).account_id, call.body.asset, amount_units)
-        return Reply(201, await self._balance(call, call.body.asset))
+        await self._services.funds.deposit(user.account_id, call.body.asset, amount_units)
+        return Reply(201, await self._balance(user, call.body.asset))
 
     async def withdraw(self, call: Call[schemas.Transfer, None]) -> Reply:
         """Send money outside; 201 with the new balance."""
         amount_units = await self._amount_units(call.body)
         await self._services.funds.withdraw(user_of(call).account_id, call.body.asset, amount_units)
-        return Reply(201, await self._balance(call, call.body.asset))
+        return Reply(201, await self._balance(user_of(call), call.body.asset))
 
     async def balances(self, call: Call[None, None]) -> Reply:
         """Every balance of the account."""
-        return Reply(200, await self._balances(call))
+        return Reply(200, await self._balances(user_of(call)))
 
     async def positions(self, call: Call[None, None]) -> Reply:
         """Every position of the account that is open or has realised anything."""
-        user_id, holdings = str(user_of(call).user_id), await self._holdings(call)
+        user_id, holdings = str(user_of(call).user_id), await self._holdings(user_of(call))
         portfolio, account_id = self._portfolio(holdings), user_of(call).account_id
         views = []
         for row in holdings.positions:
@@ -69,22 +77,34 @@ class AccountHandlers:
             await self._services.drain()
         return Reply(200, schemas.Drained(drained=True))
 
+    async def _receiver(self, call: Call[schemas.Deposit, None]) -> User:
+        """Whose balance a deposit goes to. Raises `Fault` FORBIDDEN without the scope, InvalidOrder for nobody."""
+        caller, user_id = user_of(call), call.body.user_id
+        if user_id is None or user_id == str(caller.user_id):
+            return caller
+        if FUNDS not in call.principal.scopes:
+            raise Fault(FaultKind.FORBIDDEN, f"userId of another user needs the scope {FUNDS}")
+        user = await self._services.accounts.user_numbered(int(user_id))
+        if user is None:
+            raise InvalidOrder("userId", "names no user")
+        return user
+
     async def _amount_units(self, body: schemas.Transfer) -> int:
         return translate.transfer_units(body.amount, await self._services.funds.decimals_of(body.asset))
 
-    async def _holdings(self, call: AnyCall) -> Holdings:
-        return await self._services.queries.holdings(user_of(call).account_id)
+    async def _holdings(self, user: User) -> Holdings:
+        return await self._services.queries.holdings(user.account_id)
 
     def _portfolio(self, holdings: Holdings) -> Portfolio:
         return Portfolio(holdings, self._services.markets, self._services.marks)
 
-    async def _balances(self, call: AnyCall) -> list[schemas.Balance]:
-        user_id, holdings = str(user_of(call).user_id), await self._holdings(call)
+    async def _balances(self, user: User) -> list[schemas.Balance]:
+        holdings = await self._holdings(user)
         portfolio = self._portfolio(holdings)
-        return [translate.balance_view(balance, portfolio, user_id) for balance in holdings.balances]
+        return [translate.balance_view(balance, portfolio, str(user.user_id)) for balance in holdings.balances]
 
-    async def _balance(self, call: AnyCall, asset: str) -> schemas.Balance:
-        return next(balance for balance in await self._balances(call) if balance.asset == asset)
+    async def _balance(self, user: User, asset: str) -> schemas.Balance:
+        return next(balance for balance in await self._balances(user) if balance.asset == asset)
 
 
 def _fill_id(fill: FillDetails) -> int:

@@ -20,9 +20,15 @@ from crossbook.dialects.flux.paging import link, page_of
 from crossbook.dialects.flux.services import Services
 from crossbook.dialects.rate_classes import ORDERS
 from crossbook.domain.errors import CrossbookError
+from crossbook.domain.instruments import InstrumentKind
 from crossbook.domain.lifecycle import OrderStatus
-from crossbook.domain.orders import OrderType, Side
-from crossbook.domain.protection import InsufficientLiquidity, protection_price_ticks
+from crossbook.domain.orders import LIMIT_TYPES, TRIGGERED_TYPES, OrderType, PriceSource, Side
+from crossbook.domain.protection import (
+    InsufficientLiquidity,
+    first_trailing_trigger_ticks,
+    protection_price_ticks,
+    waiting_protection_ticks,
+)
 
 DEPTHS: Final = (32, schemas.MAX_DEPTH)
 """How many levels a market order looks at: few, which nearly always is enough, then all that is visible."""
@@ -121,8 +127,10 @@ class OrderHandlers:
         """The order that a body asks for, a MARKET order with its protection price. Raises InvalidOrder."""
         market = translate.market_named(self._services.markets, body.market_id)
         order = translate.new_order(body, market, user.account_id)
-        if order.type is not OrderType.MARKET:
+        if order.type in LIMIT_TYPES or order.price_ticks or order.budget:
             return order
+        if order.type in TRIGGERED_TYPES:
+            return replace(order, price_ticks=self._waiting_protection_ticks(order, market))
         try:
             return replace(order, price_ticks=self._protection_ticks(order, market))
         except InsufficientLiquidity as error:
@@ -133,6 +141,28 @@ class OrderHandlers:
             available = market.instrument.quantity_text(error.available_lots)
             rule = f"must not exceed what the book offers (insufficient liquidity): {available} available"
             raise InvalidOrder("quantity", rule, available if error.available_lots else None) from error
+
+    def _waiting_protection_ticks(self, order: NewOrder, market: Market) -> int:
+        """The worst price of a waiting order that named none; 0, for any price, where nothing is held for it.
+
+        Raises InvalidOrder for a trailing stop while the price that it watches is not known.
+        """
+        if order.reduce_only or (order.side is Side.SELL and market.instrument.kind is InstrumentKind.SPOT):
+            return 0
+        trigger_ticks = order.trigger_price_ticks
+        if order.type is OrderType.TRAILING_STOP and order.trail:
+            source_ticks = self._source_ticks(order.trigger_source, market)
+            if source_ticks is None:
+                raise InvalidOrder("triggerBy", f"names a price that {market.symbol} does not have yet")
+            trigger_ticks = first_trailing_trigger_ticks(
+                order.side, source_ticks, order.trail, order.trail_in_basis_points
+            )
+        return waiting_protection_ticks(order.side, trigger_ticks) if trigger_ticks else 0
+
+    def _source_ticks(self, source: PriceSource, market: Market) -> int | None:
+        if source is PriceSource.LAST:
+            return self._services.market_data.last_price_ticks(market.symbol)
+        return self._services.marks.mark_ticks(market.number) if source is PriceSource.MARK else None
 
     def _protection_ticks(self, order: NewOrder, market: Market) -> int:
         """The worst price at which a market order may trade. Raises InsufficientLiquidity."""

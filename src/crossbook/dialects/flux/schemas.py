@@ -61,6 +61,7 @@ ClientOrderId = Annotated[
         examples=["client-123"],
     ),
 ]
+OrderId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="an order's id")]
 Email = Annotated[
     str,
     Meta(
@@ -87,7 +88,8 @@ Cursor = Annotated[
 ]
 
 Side = Literal["BUY", "SELL"]
-OrderType = Literal["MARKET", "LIMIT"]
+OrderType = Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT", "TRAILING_STOP"]
+TriggerBy = Literal["LAST", "MARK", "INDEX"]
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTD"]
 OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED"]
 Role = Literal["MAKER", "TAKER"]
@@ -226,6 +228,12 @@ class Transfer(Request, frozen=True, kw_only=True):
     amount: AmountText
 
 
+class Deposit(Transfer, frozen=True, kw_only=True):
+    """A deposit. `userId` names another user than the caller; it needs the scope funds."""
+
+    user_id: Annotated[str, Meta(pattern=r"^[0-9]{1,19}$", description="a user's id")] | None = None
+
+
 class Balance(View, frozen=True, kw_only=True):
     """What an account has of an asset: available = total - locked."""
 
@@ -318,13 +326,18 @@ class MoveMargin(StrictRequest, frozen=True, kw_only=True):
 class SubmitOrder(StrictRequest, frozen=True, kw_only=True):
     """An order: the seed's fields, then ours. `leverage` null takes the market's highest.
 
-    `price` is for LIMIT only, `expiresAt` for GTD only.
+    `quantity` is needed, but for a MARKET buy on a spot market that gives `quoteQuantity`: what to spend, fees
+    included. `price` is the limit of a limit kind, and the worst price of a STOP, TAKE_PROFIT or TRAILING_STOP, which
+    may be left out. `triggerPrice` is for stop and take-profit kinds, `trail` (a distance in price) or `trailPercent`
+    for TRAILING_STOP; `triggerBy` is the price that is watched, LAST if left out. `ocoOrderId` names an own open order
+    of the same side: when one of the two trades, triggers or ends, the other is cancelled. `displayQuantity` shows
+    only a part at a time. `expiresAt` is for GTD only.
     """
 
     market_id: MarketId
     side: Side
     type: OrderType
-    quantity: AmountText
+    quantity: AmountText | None = None
     price: PriceText | None = None
     time_in_force: TimeInForce | None = None
     reduce_only: bool = False
@@ -333,6 +346,13 @@ class SubmitOrder(StrictRequest, frozen=True, kw_only=True):
     leverage: Leverage | None = None
     expires_at: TimeMs | None = None
     self_trade_prevention: SelfTradePrevention | None = None
+    trigger_price: PriceText | None = None
+    trigger_by: TriggerBy | None = None
+    trail: PriceText | None = None
+    trail_percent: Annotated[AmountText, Meta(examples=["1.5"])] | None = None
+    oco_order_id: OrderId | None = None
+    display_quantity: AmountText | None = None
+    quote_quantity: AmountText | None = None
 
 
 class OrderPreview(View, frozen=True, kw_only=True):
@@ -371,7 +391,10 @@ class AmendOrder(StrictRequest, frozen=True, kw_only=True):
 
 
 class Order(View, frozen=True, kw_only=True):
-    """An order. `id` equals `orderId`. `price` is left out for MARKET; `reason` where there is none."""
+    """An order. `id` equals `orderId`. `price` is left out for MARKET; `reason` and what was not asked are left out.
+
+    `quoteQuantity` is what an order by amount may cost at most, fees included.
+    """
 
     order_id: str
     status: OrderStatus
@@ -395,6 +418,13 @@ class Order(View, frozen=True, kw_only=True):
     updated_at: TimeMs
     id: str
     expires_at: TimeMs | UnsetType = UNSET
+    trigger_price: DecimalText | UnsetType = UNSET
+    trigger_by: TriggerBy | UnsetType = UNSET
+    trail: DecimalText | UnsetType = UNSET
+    trail_percent: DecimalText | UnsetType = UNSET
+    oco_order_id: str | UnsetType = UNSET
+    display_quantity: DecimalText | UnsetType = UNSET
+    quote_quantity: DecimalText | UnsetType = UNSET
 
 
 class Accepted(View, frozen=True, kw_only=True):
@@ -489,7 +519,7 @@ class FillsQuery(Request, frozen=True, kw_only=True):
     """A page of own fills, newest first."""
 
     market: MarketId | None = None
-    order_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="an order's id")] | None = None
+    order_id: OrderId | None = None
     limit: Limit = DEFAULT_PAGE
     cursor: Cursor | None = None
 

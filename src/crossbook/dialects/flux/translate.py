@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Final, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from crossbook.application.accounts import User, UserKind
 from crossbook.application.errors import InvalidOrder, MarketNotFound, OrderNotFound
@@ -20,14 +20,29 @@ from crossbook.application.views import BalanceDetails, FillDetails, OrderDetail
 from crossbook.dialects.flux import schemas
 from crossbook.dialects.flux.errors import reason_word
 from crossbook.dialects.market_ports import Book, PublicTrade
-from crossbook.domain.fees import fee_reserve_units
+from crossbook.domain.fees import fee_reserve_units, fee_units
+from crossbook.domain.holds import hold_for_amount
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import InsufficientMargin, MarginRow, held_orders_units
 from crossbook.domain.money import RATES, Scale
-from crossbook.domain.orders import MAX_ID, MAX_TIME_MS, OrderType, SelfTradePrevention, Side, TimeInForce
+from crossbook.domain.orders import (
+    LIMIT_TYPES,
+    MAX_BASIS_POINTS,
+    MAX_ID,
+    MAX_QUANTITY_LOTS,
+    MAX_TIME_MS,
+    TRIGGERED_TYPES,
+    OrderType,
+    PriceSource,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from crossbook.domain.positions import Position, entry_price_text
 
+PERCENT: Final = Scale(2)
+"""Percent with two decimals: whole basis points."""
 MAX_TRANSFER_UNITS: Final = 10**16
 """Largest deposit or withdrawal: 10 billion USDC. Keeps every sum of a venue inside 64 bits."""
 
@@ -57,31 +72,79 @@ def order_number(text: str) -> int:
 
 # -- Requests ----------------------------------------------------------------------------------------
 def new_order(body: schemas.SubmitOrder, market: Market, account_id: int) -> NewOrder:
-    """The order that a client asks for; a MARKET order still without its protection price.
+    """The order that a client asks for; one of a market kind still without the protection price that it did not name.
 
-    Raises InvalidOrder and InvalidDecimal. A MARKET order never rests: GTC, which is the default, enters as IOC.
+    Raises InvalidOrder, InvalidDecimal and OrderNotFound. A MARKET order never rests: GTC, which is the default,
+    enters as IOC, and is shown as it was asked for.
     """
     instrument = market.instrument
     kind = OrderType[body.type]
     if kind is OrderType.MARKET and body.price is not None:
         raise InvalidOrder("price", "must be absent for a MARKET order (MARKET_ORDER_HAS_PRICE)")
-    if kind is OrderType.LIMIT and body.price is None:
-        raise InvalidOrder("price", "is needed for a LIMIT order (LIMIT_ORDER_MISSING_PRICE)")
+    if kind in LIMIT_TYPES and body.price is None:
+        raise InvalidOrder("price", f"is needed for a {kind.name} order (LIMIT_ORDER_MISSING_PRICE)")
+    if body.trigger_by is not None and kind not in TRIGGERED_TYPES:
+        raise InvalidOrder("triggerBy", "is for stop and take-profit orders only")
+    asked = TimeInForce[body.time_in_force or "GTC"]
+    entered = TimeInForce.IOC if kind is OrderType.MARKET and asked is TimeInForce.GTC else asked
+    quantity_lots, budget = _size(body, instrument)
+    trail, in_basis_points = _trail(body, instrument)
     return NewOrder(
         account_id=account_id,
         market_id=market.number,
         side=Side[body.side],
         type=kind,
-        quantity_lots=instrument.quantity_lots(body.quantity),
+        quantity_lots=quantity_lots,
         price_ticks=0 if body.price is None else instrument.price_ticks(body.price),
-        time_in_force=_time_in_force(body, kind),
+        time_in_force=entered,
         post_only=body.post_only,
         reduce_only=body.reduce_only,
         self_trade_prevention=SelfTradePrevention[body.self_trade_prevention or "EXPIRE_TAKER"],
         leverage=_leverage(body.leverage, instrument),
+        budget=budget,
+        display_quantity_lots=_display_lots(body, instrument),
+        trigger_price_ticks=_trigger_ticks(body, instrument),
+        trigger_source=PriceSource[body.trigger_by or "LAST"],
+        trail=trail,
+        trail_in_basis_points=in_basis_points,
+        oco_order_id=0 if body.oco_order_id is None else order_number(body.oco_order_id),
         expire_time_ms=_expiry_ms(body),
         client_order_id=body.client_order_id,
+        asked_time_in_force=None if asked is entered else asked,
     )
+
+
+def _size(body: schemas.SubmitOrder, instrument: Instrument) -> tuple[int, int]:
+    """Lots, or for an order by amount the most ticks times lots that the amount pays for, fee included."""
+    if body.quote_quantity is None:
+        if body.quantity is None:
+            raise InvalidOrder("quantity", "is needed")
+        return instrument.quantity_lots(body.quantity), 0
+    if body.quantity is not None:
+        raise InvalidOrder("quoteQuantity", "must be absent when a quantity is given")
+    if instrument.kind is not InstrumentKind.SPOT or body.type != "MARKET" or body.side != "BUY":
+        raise InvalidOrder("quoteQuantity", "is for MARKET buys on spot markets only; others need a quantity")
+    amount = instrument.quote.scale.parse(body.quote_quantity, "quoteQuantity", 1, MAX_TRANSFER_UNITS)
+    return 0, hold_for_amount(instrument, amount).open_items
+
+
+def _trigger_ticks(body: schemas.SubmitOrder, instrument: Instrument) -> int:
+    return 0 if body.trigger_price is None else instrument.price_ticks(body.trigger_price, "triggerPrice")
+
+
+def _display_lots(body: schemas.SubmitOrder, instrument: Instrument) -> int:
+    if body.display_quantity is None:
+        return 0
+    return instrument.lot.count(body.display_quantity, "displayQuantity", 1, MAX_QUANTITY_LOTS)
+
+
+def _trail(body: schemas.SubmitOrder, instrument: Instrument) -> tuple[int, bool]:
+    """The distance of a trailing stop: in ticks, or in basis points and True."""
+    if body.trail_percent is None:
+        return (0 if body.trail is None else instrument.price_ticks(body.trail, "trail")), False
+    if body.trail is not None:
+        raise InvalidOrder("trailPercent", "must be absent when a trail is given")
+    return PERCENT.parse(body.trail_percent, "trailPercent", 1, MAX_BASIS_POINTS - 1), True
 
 
 def _leverage(asked: int | None, instrument: Instrument) -> int:
@@ -100,11 +163,6 @@ def amendment(body: schemas.AmendOrder, order: OrderDetails, instrument: Instrum
         0 if body.price is None else instrument.price_ticks(body.price),
         0 if body.trigger_price is None else instrument.price_ticks(body.trigger_price, "triggerPrice"),
     )
-
-
-def _time_in_force(body: schemas.SubmitOrder, kind: OrderType) -> TimeInForce:
-    asked = TimeInForce[body.time_in_force or "GTC"]
-    return TimeInForce.IOC if kind is OrderType.MARKET and asked is TimeInForce.GTC else asked
 
 
 def _expiry_ms(body: schemas.SubmitOrder) -> int:
@@ -153,8 +211,8 @@ def order_view(order: OrderDetails, market: Market, user_id: str) -> schemas.Ord
         remaining_quantity=instrument.quantity_text(remaining),
         filled_quantity=instrument.quantity_text(order.filled_lots),
         average_price=_average_price(order, instrument),
-        price=UNSET if order.type is OrderType.MARKET else instrument.price_text(order.price_ticks),
-        time_in_force=cast("schemas.TimeInForce", order.time_in_force.name),
+        price=UNSET if order.type is OrderType.MARKET else _price_text(instrument, order.price_ticks or None) or UNSET,
+        time_in_force=cast("schemas.TimeInForce", (order.asked_time_in_force or order.time_in_force).name),
         leverage=order.leverage,
         reduce_only=order.reduce_only,
         post_only=order.post_only,
@@ -164,7 +222,26 @@ def order_view(order: OrderDetails, market: Market, user_id: str) -> schemas.Ord
         updated_at=order.updated_at_ms,
         id=order_id,
         expires_at=order.expire_time_ms or UNSET,
+        trigger_price=_price_text(instrument, order.trigger_price_ticks or None) or UNSET,
+        trigger_by=cast("schemas.TriggerBy", order.trigger_source.name) if order.type in TRIGGERED_TYPES else UNSET,
+        trail=instrument.price_text(order.trail) if order.trail and not order.trail_in_basis_points else UNSET,
+        trail_percent=PERCENT.format(order.trail) if order.trail_in_basis_points else UNSET,
+        oco_order_id=str(order.oco_order_id) if order.oco_order_id else UNSET,
+        display_quantity=instrument.quantity_text(order.display_quantity_lots)
+        if order.display_quantity_lots
+        else UNSET,
+        quote_quantity=_amount(order, instrument) if order.budget else UNSET,
     )
+
+
+def _shown_lots(lots: int, instrument: Instrument) -> str | UnsetType:
+    return instrument.quantity_text(lots) if lots else UNSET
+
+
+def _amount(order: OrderDetails, instrument: Instrument) -> str:
+    """What an order by amount may cost at most, with its fee."""
+    value = order.budget * instrument.units_per_tick_lot
+    return instrument.quote.scale.format(value + fee_units(value, order.taker_fee_ppm))
 
 
 def _average_price(order: OrderDetails, instrument: Instrument) -> str | None:
