@@ -72,7 +72,7 @@ def make_targets(text: str) -> list[str]:
 
 def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
     assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh", "bash"}
-    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 5
+    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 6
 
 
 @pytest.mark.parametrize("snippet", those("python"), ids=str)
@@ -119,11 +119,10 @@ def _answers(address: str) -> bool:
         return False
 
 
-def test_the_first_order_of_the_readme_is_accepted(tmp_path: Path) -> None:
-    snippet, _ = those("bash")
+def test_the_first_orders_of_the_readme_are_accepted(tmp_path: Path) -> None:
+    code = "\n".join(snippet.code for snippet in those("bash")[:2])
     with a_running_venue(tmp_path / "data", "--no-bots") as address:
-        command = ["bash", "-euo", "pipefail", "-c", f"BASE={address}\n{snippet.code}"]
-        done = run(command, tmp_path)
+        done = run(["bash", "-euo", "pipefail", "-c", f"BASE={address}\n{code}"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     for said in (
         '"symbol":"BTC-PERP"',
@@ -131,13 +130,16 @@ def test_the_first_order_of_the_readme_is_accepted(tmp_path: Path) -> None:
         '"available":"10000"',
         '"clientOrderId":"my-first"',
         "PENDING_CANCEL",
+        '"transfer_hold":"0"',
+        '"external_id":"my-first"',
+        '"leaves_qty":"0.01"',
     ):
         assert said in done.stdout, done.stdout
     assert '"status":"OPEN"' in done.stdout
 
 
 def test_the_first_swap_of_the_readme_is_made(tmp_path: Path) -> None:
-    _, snippet = those("bash")
+    snippet = those("bash")[-1]
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     with a_running_venue(tmp_path / "data") as address:

@@ -78,7 +78,7 @@ def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) 
 def test_every_name_in_the_environment_is_known(name: str) -> None:
     """A text that only a text or a path may be: it is kept, or refused by its name; none is passed over."""
     field = name.removeprefix("CROSSBOOK_").lower()
-    if field in {"host", "data_dir"}:
+    if field in {"host", "data_dir", "index_venues_file"}:
         assert load({name: "?!"}).origins[field] == f"environment: {name}"
     else:
         (problem,) = problems({name: "?!"})

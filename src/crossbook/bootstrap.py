@@ -26,7 +26,7 @@ from crossbook.application.funding_views import FundingBoard
 from crossbook.application.funds import Funds
 from crossbook.application.margin_terms import MarginTerms
 from crossbook.application.market_limits import Limits
-from crossbook.application.markets import Markets
+from crossbook.application.markets import Market, Markets
 from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
@@ -45,6 +45,7 @@ from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.lethean.endpoints import lethean_dialect
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.domain.commands import SingleCommand
@@ -109,6 +110,7 @@ from crossbook.workers.names import MarketName
 from crossbook.workers.pauses import pause
 from crossbook.workers.price_guard import PriceGuard
 from crossbook.workers.pricing import PricingSettings, PricingWorker
+from crossbook.workers.public_prices import PublicPrice, load_venues
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler, SettlerSettings
 from crossbook.workers.timers import Timers
@@ -309,6 +311,7 @@ class _Wiring:
             settings.prices_interval_ms, settings.lease_ms, PricingRules(index, settings.mark_band_bp)
         )
         feeds = {feed.market.market_id: feed for feed in self._parts.feeds}
+        public = self._public_prices()
         return [
             PricingWorker(
                 market,
@@ -317,12 +320,30 @@ class _Wiring:
                 self._clock,
                 self._holder,
                 self._logged,
+                sources=public.get(market.symbol, []),
                 metrics=self._worker_metrics,
                 settings=terms,
             )
             for market in self._markets
             if market.instrument.kind is InstrumentKind.PERPETUAL
         ]
+
+    def _public_prices(self) -> dict[str, list[PublicPrice]]:
+        """The public venues that the settings name, by market; each is followed beside the way."""
+        found: dict[str, list[PublicPrice]] = {}
+        file = self._settings.index_venues_file
+        for venue in [] if file is None else load_venues(file):
+            tick = self._perpetual(venue.market).instrument.tick
+            price = PublicPrice(venue, tick, self._clock, self._settings.prices_interval_ms)
+            found.setdefault(venue.market, []).append(price)
+            self._parts.watches[f"price {venue.market} {venue.source}"] = price.run
+        return found
+
+    def _perpetual(self, symbol: str) -> Market:
+        for market in self._markets:
+            if market.symbol == symbol and market.instrument.kind is InstrumentKind.PERPETUAL:
+                return market
+        raise VenueError(f"{self._settings.index_venues_file}: there is no perpetual market {symbol}")
 
     def _logged(self, market_id: int) -> None:
         """Somebody beside the desk put commands into a market's log."""
@@ -531,11 +552,12 @@ class _Wiring:
         }
         symbols = [name.symbol for name in self._names]
         checks = checks_of(ground.database, ground.commands, symbols, workers, self._clock, settings.ready_lag_limit_ms)
+        truex = self._truex(services, transfers, checks)
         dialects = [
             replace(dialect, body_limit_bytes=settings.body_limit_bytes, depth_limit=settings.json_depth_limit)
             for dialect in (
                 flux_dialect(services, __version__),
-                truex_dialect(self._truex(services, transfers, checks), __version__),
+                truex_dialect(truex, __version__),
             )
         ]
         # Its bodies hold proposals, so they have a limit of their own.
@@ -552,7 +574,7 @@ class _Wiring:
             checks=checks,
             metrics=self._metrics,
             origins=settings.web_origins,
-            routes=[*self._sockets(services), *demo],
+            routes=[*demo, *self._sockets(services, truex)],
         )
         return build_app(dialects, setup)
 
@@ -582,10 +604,11 @@ class _Wiring:
             unavailable=UNAVAILABLE,
             limiter=flux.limiter,
             versions=_truex_versions(settings),
+            account_feed=flux.account_feed,
         )
 
-    def _sockets(self, services: Services) -> list[BaseRoute]:
-        """The WebSockets of the dialects."""
+    def _sockets(self, flux: Services, truex: TruexServices) -> list[BaseRoute]:
+        """The WebSockets of the dialects. TrueX's clients dial any path, so it takes those that no other wants."""
         settings = self._settings
         limits = SocketLimits(
             connections=settings.sockets_limit,
@@ -598,8 +621,9 @@ class _Wiring:
         )
         assert self._parts.socket_io is not None
         return [
-            WebSocketRoute("/ws", room.app("flux", FluxSocket(services))),
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(flux))),
             Mount("/socket.io", self._parts.socket_io.app),
+            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, settings.socket_subscriptions))),
         ]
 
     async def _drain(self) -> None:

@@ -311,6 +311,12 @@ class Settings:
     index_min_sources: int = setting(
         1, "Prices", "Sources that must count; with fewer, a market takes cancels only.", least=1, most=50
     )
+    index_venues_file: Path | None = setting(
+        None,
+        "Prices",
+        "A JSON file that names public venues whose prices are sources of the index; see `docs/risk.md`. Without one,"
+        " no public venue is asked.",
+    )
     mark_band_bp: int = setting(
         500, "Prices", "How far the mark may be from the index, in basis points.", least=1, most=10_000
     )

@@ -237,6 +237,13 @@ def test_every_peer_hears_that_the_server_stops() -> None:
             assert json.loads(messages[-1])[0] == "shutdown"
 
 
+def test_a_path_without_a_socket_is_refused() -> None:
+    with served() as server:
+        with pytest.raises(InvalidStatus) as refused, dialled(server.url.replace("echo", "nowhere")):
+            pass
+        assert refused.value.response.status_code == 404
+
+
 def test_what_happens_is_counted() -> None:
     with served() as server:
         with dialled(server.url) as peer:

@@ -29,6 +29,7 @@ from crossbook.storage.simulated_custodian import SimulatedCustodian
 from crossbook.storage.transfers import TransferStore
 from crossbook.storage.users import UserStore
 from crossbook.system import Ids, ManualClock
+from tests.storage.swapping import World
 
 SPOT: Final = Instrument(
     "BTC-USDC", InstrumentKind.SPOT, BTC, USDC, Step.of("0.5"), Step.of("0.0001"), maker_fee_ppm=200, taker_fee_ppm=500
@@ -201,7 +202,18 @@ async def with_history(database: Database) -> AuditedVenue:
     await venue.trade()
     stop.set()
     await running
+    await _swap(database)
     return venue
+
+
+async def _swap(database: Database) -> None:
+    """A confirmed swap, one that is pending, and an offer that was cancelled."""
+    world = World(database)
+    alice, bob, carol = await world.start()
+    buy, sell = await world.offer(alice, Side.BUY), await world.offer(bob, Side.SELL, amount="25")
+    await world.swaps.confirm(bob, await world.swaps.apply(alice, buy, sell, "ab"))
+    await world.swaps.apply(carol, await world.offer(carol, Side.BUY, "3", "5"), sell, "cd")
+    await world.swaps.cancel(alice, await world.offer(alice, Side.BUY))
 
 
 def differences(checks: list[Check]) -> dict[str, str]:

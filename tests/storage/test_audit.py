@@ -9,7 +9,7 @@ import pytest
 from crossbook.application.audit import is_clean
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.storage import audit as audit_module
-from crossbook.storage import audit_log, audit_risk
+from crossbook.storage import audit_log, audit_risk, audit_swaps
 from crossbook.storage import audit_rules as rules
 from crossbook.storage.audit import NEGATIVE, OPEN_SUMS, ORDER_HOLDS, audit, audit_at
 from crossbook.storage.audit_log import ENTERED, FILLS, LIVE, REPLAY, SNAPSHOTS
@@ -265,6 +265,21 @@ CORRUPTIONS: Final = {
         UPDATE balances SET total_units = 0, held_units = 0, transfer_hold_units = 0 WHERE account_id = {BUYER}
         """,
         f"account {BUYER}, scope 0: equity -",
+    ),
+    "swap that an offer does not know": (
+        audit_swaps.OFFERS.name,
+        "UPDATE swap_offers SET pending_units = 0 WHERE pending_units > 0 AND side = 2",
+        ": 0 pending, its swaps say 500; 1000 gone, its swaps took 1000",
+    ),
+    "swap at nobody's price": (
+        audit_swaps.OFFERS.name,
+        "UPDATE swaps SET price_units = price_units + 1 WHERE status = 2",
+        "is not of two offers of its pair that cross at its price",
+    ),
+    "trade that no candle has": (
+        audit_swaps.CANDLES.name,
+        "UPDATE swap_candles SET first_volume_units = 999 WHERE period_ms = 60000",
+        "candles of 60000 ms: 999 and 20000 traded, swaps say 1000 and 20000",
     ),
     "fee not on the fee account": (
         rules.FEES.name,

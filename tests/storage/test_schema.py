@@ -567,6 +567,7 @@ WRONG: list[tuple[str, str, Change]] = [
     ("market_pricing_halted_from_known", "market_pricing", {"halted_from": "5"}),
     ("market_pricing_halted_from_known", "market_pricing", {"state": "1"}),
     ("market_pricing_averages_range", "market_pricing", {"basis_denominator": "-1"}),
+    ("market_pricing_ordered_sequence_range", "market_pricing", {"ordered_sequence": "-1"}),
     ("market_pricing_looked_at_range", "market_pricing", {"looked_at_ms": "-1"}),
     ("index_quotes_market_id_fkey", "index_quotes", {"market_id": "99"}),
     ("index_quotes_user_id_fkey", "index_quotes", {"user_id": "99"}),

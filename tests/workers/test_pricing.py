@@ -11,7 +11,7 @@ from crossbook.application.markets import Market, Markets
 from crossbook.application.operations import Operations
 from crossbook.application.pricing import PricingRules
 from crossbook.application.views import Page
-from crossbook.domain.commands import Command
+from crossbook.domain.commands import Command, SetMarketState
 from crossbook.domain.funding_period import SAMPLE_MS
 from crossbook.domain.index import MICRO, IndexRules, Quote
 from crossbook.domain.instruments import btc_perp
@@ -25,6 +25,7 @@ from crossbook.storage.database import Database
 from crossbook.storage.errors import LeaseLost
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.operations import OperationsRecord
+from crossbook.storage.pricing import log_commands
 from crossbook.storage.settlement import read_terms, settle_batch
 from crossbook.system import ManualClock
 from crossbook.workers.market_view import BookView
@@ -189,6 +190,25 @@ def test_what_an_operator_ordered_is_never_undone(database_url: str) -> None:
         assert world.state() is MarketState.CANCEL_ONLY
         entries = await world.operations.entries(Page(10))
         assert [entry.reason for entry in entries] == ["mine now", "done", "maintenance"]
+
+    play(database_url, scenario)
+
+
+def test_a_state_that_somebody_else_ordered_is_left_alone(database_url: str) -> None:
+    """The guard of price limits halts a market by itself; a lost index must not end in ACTIVE what the guard began."""
+
+    async def scenario(world: World) -> None:
+        await world.look(12)
+        async with world.database.transaction() as transaction:
+            number = world.market.number
+            await log_commands(transaction, number, [lambda s, ms: SetMarketState(s, ms, MarketState.PAUSED)], 0)
+        await world.new_commands()
+        world.source.ticks = []
+        await world.look(2)
+        world.source.ticks = [INDEX]
+        await world.look(2)
+        await world.new_commands()
+        assert world.state() is MarketState.PAUSED
 
     play(database_url, scenario)
 

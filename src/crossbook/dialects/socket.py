@@ -24,6 +24,11 @@ class Peer(Protocol):
         """The path that was dialled, without its query."""
         ...
 
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        ...
+
     def send(self, message: str) -> None:
         """Send a text message after those that wait already. A peer that reads too slowly is dropped."""
 

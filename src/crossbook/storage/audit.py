@@ -30,6 +30,7 @@ from crossbook.storage import markets as stored_markets
 from crossbook.storage.audit_log import LIVE_COLUMNS, audit_logs, live_order
 from crossbook.storage.audit_risk import RISK_RULES, flagged
 from crossbook.storage.audit_rules import LEDGER_RULES, LOG_RULES, ORDER_RULES, POSITION_RULES, Rule
+from crossbook.storage.audit_swaps import SWAP_RULES
 from crossbook.storage.database import Database, Row, Transaction
 
 STATEMENT_TIMEOUT_MS: Final = 3_600_000
@@ -83,6 +84,7 @@ async def audit_at(transaction: Transaction) -> list[Check]:
         await flagged(transaction, list(markets.values())),
         *await _follow(transaction, ORDER_RULES),
         *await _follow(transaction, LOG_RULES),
+        *await _follow(transaction, SWAP_RULES),
         *await audit_logs(transaction, list(markets.values())),
     ]
 

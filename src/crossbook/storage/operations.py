@@ -26,7 +26,6 @@ class OperationsRecord:
         """Record and log an act in one transaction: the control of its market now, and the command's sequence."""
         async with self._database.transaction() as transaction:
             changed = control(await pricing.lock_control(transaction, act.market_id))
-            await pricing.set_control(transaction, act.market_id, changed)
             await transaction.execute(
                 """
                 INSERT INTO admin_log (user_id, action, market_id, reason, details, created_at_ms)
@@ -40,6 +39,7 @@ class OperationsRecord:
                 now_ms,
             )
             logged = await pricing.log_commands(transaction, act.market_id, [act.command], now_ms)
+            await pricing.set_control(transaction, act.market_id, changed, logged[0].sequence)
         return changed, logged[0].sequence
 
     async def put_quotes(self, user_id: int, quotes: Sequence[tuple[int, Quote]], most: int) -> int:

@@ -22,9 +22,10 @@ _PERIOD: Final = """
 
 
 async def lock_control(transaction: Transaction, market_id: int) -> MarketControl:
-    """What was last ordered for a market; nobody orders anything else before the transaction ends.
+    """What was last ordered for a market; no operator and no pricing orders anything else before the transaction ends.
 
-    Raises UnknownMarket.
+    A state that somebody else has changed since, such as the guard of price limits, is taken as it is settled. Raises
+    UnknownMarket.
     """
     await transaction.execute(
         """
@@ -34,20 +35,28 @@ async def lock_control(transaction: Transaction, market_id: int) -> MarketContro
         market_id,
     )
     row = await transaction.row(
-        "SELECT state, halted_from FROM market_pricing WHERE market_id = $1 FOR NO KEY UPDATE", market_id
+        """
+        SELECT state, halted_from, CASE WHEN last_settled_sequence >= ordered_sequence THEN status END AS settled
+        FROM market_pricing JOIN markets USING (market_id) JOIN market_settlements USING (market_id)
+        WHERE market_id = $1 FOR NO KEY UPDATE OF market_pricing
+        """,
+        market_id,
     )
     if row is None:
         raise UnknownMarket(f"no such market: {market_id}")
+    if row["settled"] not in (None, row["state"]):
+        return MarketControl(MarketState(row["settled"]))
     return _control(row["state"], row["halted_from"])
 
 
-async def set_control(transaction: Transaction, market_id: int, control: MarketControl) -> None:
-    """Write down what is ordered now, of a market whose control is locked."""
+async def set_control(transaction: Transaction, market_id: int, control: MarketControl, sequence: int) -> None:
+    """Write down what is ordered now by a command, of a market whose control is locked."""
     await transaction.execute(
-        "UPDATE market_pricing SET state = $2, halted_from = $3 WHERE market_id = $1",
+        "UPDATE market_pricing SET state = $2, halted_from = $3, ordered_sequence = $4 WHERE market_id = $1",
         market_id,
         int(control.state),
         None if control.halted_from is None else int(control.halted_from),
+        sequence,
     )
 
 
@@ -89,10 +98,10 @@ async def write(transaction: Transaction, market_id: int, step: PricingStep, now
 
     Raises ConstraintViolated for a period that was applied before: then nothing is logged.
     """
-    await _remember(transaction, market_id, step)
     if step.period is not None:
         await _store_period(transaction, market_id, step.period)
     logged = await log_commands(transaction, market_id, step.commands, now_ms)
+    await _remember(transaction, market_id, step, logged[-1].sequence if logged else 0)
     for place, applied in enumerate(step.applied):
         await _close_period(transaction, market_id, applied, logged[place].sequence)
     return logged
@@ -113,12 +122,13 @@ async def log_commands(
     return logged
 
 
-async def _remember(transaction: Transaction, market_id: int, step: PricingStep) -> None:
+async def _remember(transaction: Transaction, market_id: int, step: PricingStep, last_sequence: int) -> None:
     mark, control = step.mark, step.control
     await transaction.execute(
         """
         UPDATE market_pricing SET state = $2, halted_from = $3, basis_numerator = $4, basis_denominator = $5,
-            price_numerator = $6, price_denominator = $7, looked_at_ms = $8
+            price_numerator = $6, price_denominator = $7, looked_at_ms = $8,
+            ordered_sequence = CASE WHEN state <> $2 THEN $9 ELSE ordered_sequence END
         WHERE market_id = $1
         """,
         market_id,
@@ -129,6 +139,7 @@ async def _remember(transaction: Transaction, market_id: int, step: PricingStep)
         mark.price.numerator,
         mark.price.denominator,
         mark.time_ms,
+        last_sequence,
     )
 
 

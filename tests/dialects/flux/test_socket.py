@@ -186,12 +186,6 @@ def test_pages_of_other_origins_are_not_let_in(venue: FluxVenue) -> None:
     assert refused.value.response.status_code == 403
 
 
-def test_a_path_without_a_socket_is_refused(venue: FluxVenue) -> None:
-    with pytest.raises(InvalidStatus) as refused, dialled(venue.addresses["embedded"], "/markets"):
-        pass
-    assert refused.value.response.status_code == 404
-
-
 def test_silence_is_never_long(socket: SocketClient) -> None:
     first = socket.raw()
     assert first["type"] == "heartbeat"

@@ -35,6 +35,7 @@ from crossbook.dialects.flux.services import Services
 from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
+from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
 from crossbook.domain.money import Step
@@ -359,6 +360,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         transfer_lists=TransferStore(database),
         healthy=healthy,
         unavailable=UNAVAILABLE,
+        account_feed=account_feed,
     )
     parts = Parts(database, markets, marks, users, accounts, tokens, feeds, services, truex, keys, away)
     return parts, work, passwords
@@ -389,8 +391,11 @@ def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[S
     made = []
     for name, (variant, surroundings) in variants.items():
         room = SocketRoom(SOCKET_LIMITS, clock.monotonic_s, origins=[FRIEND])
-        sockets = [WebSocketRoute("/ws", room.app("flux", FluxSocket(variant)))]
         truex = _truex_variant(name, parts, variant)
+        sockets = [
+            WebSocketRoute("/ws", room.app("flux", FluxSocket(variant))),
+            WebSocketRoute("/{path:path}", room.app("truex", TruexSocket(truex, 10))),
+        ]
         dialects = [flux_dialect(variant, "1"), truex_dialect(truex, "1")]
         app = build_app(dialects, replace(setup_for(venue.recorded, surroundings), routes=sockets))
         # With its protocol named, asyncio lets small packets go at once.

@@ -4,17 +4,15 @@ The signature and the end of a token are looked at on every request. Whether it 
 store, and the answer is kept for two seconds, so that a busy client does not cost a query for each request.
 """
 
-from collections import OrderedDict
 from typing import Any, Final, Protocol
 
 from crossbook.application.accounts import User
 from crossbook.dialects.call import AnyCall, Principal
+from crossbook.dialects.recent import CAPACITY, KEPT_S, Monotonic, Recent
 from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.security.tokens import Claims, TokenError, Tokens
 
-SESSION_KEPT_S: Final = 2
-"""How long a revoked token may still open: the age of an answer that is still believed."""
-MAX_SESSIONS: Final = 10_000
+SESSION_KEPT_S: Final = KEPT_S
 SECURITY: Final[dict[str, Any]] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 """The credentials as OpenAPI describes them."""
 
@@ -27,23 +25,13 @@ class Sessions(Protocol):
         ...
 
 
-class Monotonic(Protocol):
-    """Measures time."""
-
-    def monotonic_s(self) -> float:
-        """Seconds since some moment; never steps back."""
-        ...
-
-
 class BearerAuth:
     """The authenticator of Flux: `Authorization: Bearer <jwt>`."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions, clock: Monotonic, capacity: int = MAX_SESSIONS) -> None:
+    def __init__(self, tokens: Tokens, sessions: Sessions, clock: Monotonic, capacity: int = CAPACITY) -> None:
         self._tokens = tokens
         self._sessions = sessions
-        self._clock = clock
-        self._capacity = capacity
-        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._known: Recent[Principal] = Recent(clock, capacity)
 
     async def __call__(self, call: AnyCall) -> Principal:
         """The sender of a request; its `session` is the `User`. Raises `Fault` UNAUTHENTICATED."""
@@ -55,22 +43,15 @@ class BearerAuth:
             claims = self._tokens.read(token)
         except TokenError as error:
             raise Fault(FaultKind.UNAUTHENTICATED, str(error)) from error
-        found = self._known.get(claims.token_id)
-        now_s = self._clock.monotonic_s()
-        if found is not None and now_s - found[0] < SESSION_KEPT_S:
-            return found[1]
-        return await self._look_up(claims, now_s)
+        return self._known.get(claims.token_id) or await self._look_up(claims)
 
-    async def _look_up(self, claims: Claims, now_s: float) -> Principal:
-        self._known.pop(claims.token_id, None)
+    async def _look_up(self, claims: Claims) -> Principal:
         user = await self._sessions.user_of_token(claims.token_id)
         if user is None or user.user_id != claims.user_id:
             raise Fault(FaultKind.UNAUTHENTICATED, "the token was revoked; log in again")
         # A scope that was taken from the user is gone at once; one that was given needs a new token.
         principal = Principal(str(user.user_id), user.scopes & claims.scopes, f"user {user.user_id}", user)
-        while len(self._known) >= self._capacity:
-            self._known.popitem(last=False)
-        self._known[claims.token_id] = (now_s, principal)
+        self._known.put(claims.token_id, principal)
         return principal
 
 

@@ -1,10 +1,8 @@
 """The public topics of a market that follow its feed: the book at any depth, and the trades.
 
-One subscription to the feed serves them all. Changes are gathered for a moment, so that a busy market sends each
-listener a few messages instead of thousands: an update has the last state of every level that changed.
+One pump serves them all. What it gathered goes out as one update: the last state of every level that changed.
 """
 
-import asyncio
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,14 +11,15 @@ from typing import Final
 from msgspec import UnsetType
 
 from crossbook.application.errors import Overloaded
-from crossbook.application.feeds import DropReason, SubscriptionDropped
+from crossbook.application.feeds import DropReason
 from crossbook.application.markets import Market
-from crossbook.dialects.feed_ports import MarketSubscription, MarketUpdate
+from crossbook.dialects.feed_ports import MarketUpdate
 from crossbook.dialects.flux import translate
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import CHECKSUM_LEVELS, BookData
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
 from crossbook.dialects.market_ports import PublicTrade
+from crossbook.dialects.market_pump import MarketPump, Touched, touched_by
 from crossbook.dialects.socket import Peer
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.orders import Side
@@ -29,14 +28,11 @@ from crossbook.matching.window import DepthWindow, Level
 
 GATHER_S: Final = 0.02
 """The least time between two updates of a topic."""
-RETRY_S: Final = 0.1
 TRADES_SHOWN: Final = 50
 TRADES: Final = 0
 """The key of the trades among the topics of a market; those of books are their depths."""
 MOST_DEPTHS: Final = 32
 """Different depths of one market's book that are followed at a time."""
-
-Touched = dict[Side, set[int]]
 
 
 def checksum_of(book: DepthBook, instrument: Instrument, depth: int) -> int:
@@ -127,21 +123,19 @@ AnyTopic = BookTopic | TradesTopic
 
 
 class MarketTopics:
-    """The topics of one market, as long as anybody listens to any of them."""
+    """The topics of one market, as long as anybody listens to any of them: the `Publisher` of its pump."""
 
     def __init__(self, market: Market, services: StreamServices) -> None:
         self._market = market
         self._services = services
         self._topics: dict[int, AnyTopic] = {}
-        self._feed: MarketSubscription | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._pump = MarketPump(market.symbol, services.market_data, services.unavailable, self, GATHER_S)
 
     def join_book(self, peer: Peer, depth: int, request_id: str | UnsetType) -> Subscription:
         """Send the book, and every change of it from there on.
 
-        Raises what `MarketData.subscribe` does, and Overloaded for more different depths than are served.
+        Raises what `MarketPump.catch_up` does, and Overloaded for more different depths than are served.
         """
-        self._catch_up()
         topic = self._topics.get(depth)
         if topic is None:
             if len(self._topics) > MOST_DEPTHS:
@@ -150,28 +144,18 @@ class MarketTopics:
         return self._join(depth, topic, peer, request_id)
 
     def join_trades(self, peer: Peer, request_id: str | UnsetType) -> Subscription:
-        """Send the last trades, and every one from there on. Raises what `MarketData.subscribe` does."""
-        self._catch_up()
+        """Send the last trades, and every one from there on. Raises what `MarketPump.catch_up` does."""
         topic = self._topics.get(TRADES) or TradesTopic(self._market, self._services)
         return self._join(TRADES, topic, peer, request_id)
 
-    def _catch_up(self) -> None:
-        """Bring all listeners up to the feed, so that who joins now begins where they are."""
-        if self._feed is None:
-            self._feed = self._services.market_data.subscribe(self._market.symbol, 1)
-        self._flush()
-
     def _join(self, key: int, topic: AnyTopic, peer: Peer, request_id: str | UnsetType) -> Subscription:
-        if self._feed is None:
-            raise Overloaded("the data of the market are being built")
+        book, sequence = self._pump.catch_up()
         if key not in self._topics:
-            topic.start(self._feed.book, self._sequence())
+            topic.start(book, sequence)
             self._topics[key] = topic
         peer.send(topic.subscribed(request_id))
         peer.send(topic.state())
         topic.listeners.add(peer)
-        if self._pump is None:
-            self._pump = asyncio.create_task(self._run())
         return Subscription(topic, partial(self._leave, key, topic, peer))
 
     def _leave(self, key: int, topic: AnyTopic, peer: Peer) -> None:
@@ -179,71 +163,25 @@ class MarketTopics:
         if not len(topic.listeners) and self._topics.get(key) is topic:
             del self._topics[key]
         if not self._topics:
-            self._end()
+            self._pump.stop()
 
-    def _sequence(self) -> int:
-        return self._services.market_data.orderbook(self._market.symbol, 1).sequence
-
-    def _end(self) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
-            self._pump = None
-        if self._feed is not None:
-            self._services.market_data.unsubscribe(self._market.symbol, self._feed)
-            self._feed = None
-
-    # -- Work ----------------------------------------------------------------------------------------
-    async def _run(self) -> None:
-        """Publish what changes, until nobody listens."""
-        while True:
-            feed = self._feed
-            if feed is None:
-                await asyncio.sleep(RETRY_S)
-                self._start_again()
-                continue
-            try:
-                await feed.wait()
-            except SubscriptionDropped as dropped:
-                self._resync(dropped.reason)
-                continue
-            self._flush()
-            await asyncio.sleep(GATHER_S)
-
-    def _flush(self) -> None:
-        """Tell every listener what the feed has by now."""
-        if self._feed is None:
-            return
-        try:
-            updates = self._feed.take()
-        except SubscriptionDropped as dropped:
-            self._resync(dropped.reason)
-            return
-        if updates:
-            self._publish(updates)
-
-    def _publish(self, updates: Sequence[MarketUpdate]) -> None:
-        touched: Touched = {side: set() for side in Side}
-        for update in updates:
-            for delta in update.deltas:
-                touched[delta.side].add(delta.price_ticks)
+    # -- What the pump brings ------------------------------------------------------------------------
+    def changed(self, updates: Sequence[MarketUpdate]) -> None:
+        """Tell what changed in each topic."""
+        touched = touched_by(updates)
         trades = [trade for update in updates for trade in update.trades]
         for topic in list(self._topics.values()):
             message = topic.changed(updates[-1].sequence, touched, trades)
             if message is not None:
                 topic.listeners.publish([message])
 
-    def _resync(self, reason: DropReason) -> None:
-        """The feed lost its place: say so to everybody, and begin again with snapshots."""
-        self._feed = None
+    def lost(self, reason: DropReason) -> None:
+        """Say that what was told does not count any more."""
         for topic in list(self._topics.values()):
             topic.listeners.publish([topic.resync(reason)])
-        self._start_again()
 
-    def _start_again(self) -> None:
-        try:
-            self._feed = self._services.market_data.subscribe(self._market.symbol, 1)
-        except self._services.unavailable:
-            return
+    def found(self, book: DepthBook, sequence: int) -> None:
+        """Begin again with snapshots."""
         for topic in list(self._topics.values()):
-            topic.start(self._feed.book, self._sequence())
+            topic.start(book, sequence)
             topic.listeners.publish([topic.state()])

@@ -11,8 +11,8 @@ import msgspec
 from crossbook.application.accounts import User
 from crossbook.application.wallets import Wallet
 from crossbook.dialects.call import AnyCall, Principal
+from crossbook.dialects.recent import Monotonic, Recent
 from crossbook.dialects.refusals import Fault, FaultKind
-from crossbook.dialects.sessions import KnownSessions, Monotonic
 from crossbook.security.tokens import Claims, TokenError, TokenMisdirected, Tokens
 
 AUDIENCE = "lethean"
@@ -59,7 +59,7 @@ class TokenAuth:
         self._wallets = wallets
         self._operator_tokens = operator_tokens
         self._operators = operators
-        self._known = KnownSessions(clock)
+        self._known: Recent[Principal] = Recent(clock)
 
     async def __call__(self, call: AnyCall) -> Principal:
         """The sender of a request. Raises `Fault` UNAUTHENTICATED, or MALFORMED for a body that is no JSON."""

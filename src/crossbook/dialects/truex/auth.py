@@ -8,8 +8,7 @@ each request. Signatures of requests that may change something are noted in the 
 """
 
 import re
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,6 +16,7 @@ from crossbook.application.api_keys import ApiKey, SigningKey
 from crossbook.application.clients import Client
 from crossbook.dialects.call import AnyCall, Principal
 from crossbook.dialects.market_ports import Clock
+from crossbook.dialects.recent import CAPACITY, Recent
 from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.dialects.truex.errors import Kind, Problem
 from crossbook.dialects.truex.signature import (
@@ -33,9 +33,6 @@ TIMESTAMP: Final = b"x-truex-auth-timestamp"
 TOKEN: Final = b"x-truex-auth-token"
 SIGNATURE: Final = b"x-truex-auth-signature"
 CLIENT_NAMES: Final = (b"x-truex-auth-userid", b"x-truex-auth-user-id")
-KEY_KEPT_S: Final = 2
-"""How long a revoked key may still open: the age of an answer that is still believed."""
-MAX_KEYS: Final = 10_000
 READING: Final = frozenset({"GET", "HEAD"})
 ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 ALL_CLIENTS: Final = 0
@@ -100,11 +97,10 @@ def caller_of(call: AnyCall) -> Caller:
 class KeyAuth:
     """The authenticator of TrueX."""
 
-    def __init__(self, keys: Keys, clock: Clock, capacity: int = MAX_KEYS) -> None:
+    def __init__(self, keys: Keys, clock: Clock, capacity: int = CAPACITY) -> None:
         self._keys = keys
         self._clock = clock
-        self._capacity = capacity
-        self._known: OrderedDict[str, tuple[float, SigningKey]] = OrderedDict()
+        self._known: Recent[SigningKey] = Recent(clock, capacity)
 
     async def __call__(self, call: AnyCall) -> Principal:
         """The sender of a request; its `session` is the `Caller`. Raises `Fault` and `Problem`."""
@@ -133,11 +129,12 @@ class KeyAuth:
     async def key_of(self, token: bytes) -> SigningKey:
         """The key that a header names. Raises `Fault` UNAUTHENTICATED."""
         key_id = token.decode("latin-1").strip().lower()
-        found = self._known.get(key_id)
-        now_s = self._clock.monotonic_s()
-        if found is not None and now_s - found[0] < KEY_KEPT_S:
-            return found[1]
-        return await self._look_up(key_id)
+        return self._known.get(key_id) or await self._look_up(key_id)
+
+    async def key_with(self, key: SigningKey, client_ids: Collection[str]) -> SigningKey:
+        """The key, read again when it does not know one of these clients: that may have been set up just now."""
+        known = {str(client.account_id) for client in key.clients}
+        return key if known.issuperset(client_ids) else await self._look_up(key.key.key_id)
 
     def check_use(self, key: SigningKey, address: str) -> None:
         """Refuse a key that has expired, or that may not be used from this address. Raises `Fault`."""
@@ -148,13 +145,10 @@ class KeyAuth:
             raise Fault(FaultKind.FORBIDDEN, "the key may not be used from this address")
 
     async def _look_up(self, key_id: str) -> SigningKey:
-        self._known.pop(key_id, None)
         key = await self._keys.signing_key(key_id)
         if key is None:
             raise _unauthenticated("x-truex-auth-token must be the id of a key that is in force")
-        while len(self._known) >= self._capacity:
-            self._known.popitem(last=False)
-        self._known[key_id] = (self._clock.monotonic_s(), key)
+        self._known.put(key_id, key)
         return key
 
     async def _take_once(self, digest: bytes, sent_s: int, now_s: int) -> None:

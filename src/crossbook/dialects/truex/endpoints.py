@@ -8,6 +8,7 @@ from crossbook.dialects.truex.auth import SECURITY, KeyAuth
 from crossbook.dialects.truex.errors import TruexErrors
 from crossbook.dialects.truex.known_errors import translator
 from crossbook.dialects.truex.services import Services
+from crossbook.dialects.truex.socket_guide import GUIDE
 from crossbook.dialects.truex.table import PREFIX
 
 MODULES: Final = (service, market_data, clients, balances, orders, history, transfers)
@@ -27,6 +28,7 @@ def truex_dialect(services: Services, version: str) -> Dialect:
         security=SECURITY,
         signs_body=True,
         versions=services.versions,
+        socket=GUIDE,
     )
 
 

@@ -54,7 +54,7 @@ class MarketHandlers:
         """Every instrument, or those that the query names."""
         query, data, limits = call.query, self._services.market_data, self._services.limits
         found = [
-            market_rows.instrument_row(market, limits.of(market.number), data.day_stats(market.symbol))
+            market_rows.current_instrument(data, limits, market)
             for market in self._spots()
             if query.id in {None, str(market.number)} and (query.symbol or "") in market.symbol
         ]
@@ -67,12 +67,7 @@ class MarketHandlers:
     async def best(self, call: Call[None, schemas.InstrumentQuery]) -> Reply:
         """The best bid and offer of every instrument, or of one."""
         data = self._services.market_data
-        rows = []
-        for market in self._asked(call.query.instrument_id):
-            last = next(iter(data.trades(market.symbol, 1)), None)
-            book, updated_ms = data.orderbook(market.symbol, 1), data.updated_ms(market.symbol)
-            rows.append(market_rows.quote_row(market, book, last, updated_ms))
-        return listed(rows)
+        return listed([market_rows.current_quote(data, market) for market in self._asked(call.query.instrument_id)])
 
     async def compute(self, call: Call[schemas.ComputeQuote, None]) -> Reply:
         """What an order of this size would get from the visible book now."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from crossbook.application.assets import ListedAsset
-from crossbook.application.market_limits import MarketLimits
+from crossbook.application.market_limits import Limits, MarketLimits
 from crossbook.application.markets import Market
-from crossbook.dialects.market_ports import Book, DayStats, PublicTrade
+from crossbook.dialects.market_ports import Book, DayStats, MarketData, PublicTrade
 from crossbook.dialects.truex import schemas
 from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.money import Scale
@@ -76,6 +76,17 @@ def quote_row(market: Market, book: Book, last: PublicTrade | None, updated_ms: 
         trade, _best(instrument, book.bids), _best(instrument, book.asks), str(updated_ms * NS_PER_MS)
     )
     return schemas.QuoteRow(str(market.number), market.symbol, info)
+
+
+def current_instrument(markets: MarketData, limits: Limits, market: Market) -> schemas.InstrumentRow:
+    """The row of an instrument now. Raises what `MarketData` does."""
+    return instrument_row(market, limits.of(market.number), markets.day_stats(market.symbol))
+
+
+def current_quote(markets: MarketData, market: Market) -> schemas.QuoteRow:
+    """The best bid and offer now. Raises what `MarketData` does."""
+    last = next(iter(markets.trades(market.symbol, 1)), None)
+    return quote_row(market, markets.orderbook(market.symbol, 1), last, markets.updated_ms(market.symbol))
 
 
 def _best(instrument: Instrument, levels: Sequence[tuple[int, int, int]]) -> schemas.BestLevel:

@@ -15,7 +15,8 @@ from crossbook.application.marks import Marks
 from crossbook.application.order_filters import Condition
 from crossbook.application.transfers import Transfer, Transfers
 from crossbook.application.views import BalanceDetails
-from crossbook.dialects.market_ports import Clock, MarketData
+from crossbook.dialects.feed_ports import AccountFeed, MarketFeeds, NoAccountFeed
+from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.dialects.truex.auth import Keys
 from crossbook.dialects.truex.versions import SINGULAR, versions_of
@@ -114,7 +115,7 @@ class Services:
     markets: Markets
     limits: Limits
     marks: Marks
-    market_data: MarketData
+    market_data: MarketFeeds
     clock: Clock
     balances: BalanceList
     client_orders: ClientOrders
@@ -124,5 +125,6 @@ class Services:
     healthy: Callable[[], Awaitable[bool]]
     unavailable: tuple[type[Exception], ...] = ()
     limiter: Limiter = field(default_factory=Unlimited)
+    account_feed: AccountFeed = field(default_factory=NoAccountFeed)
     versions: Versions = field(default_factory=versions_of)
     singular: Retirement = SINGULAR

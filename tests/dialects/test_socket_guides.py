@@ -1,4 +1,4 @@
-"""The documentation of the WebSocket: its examples have the shapes that it states, and it is served."""
+"""The documentation of the WebSockets: its examples have the shapes that it states, and it is served."""
 
 import msgspec
 import pytest
@@ -6,13 +6,15 @@ import pytest
 from crossbook.dialects.flux import socket_schemas
 from crossbook.dialects.flux.socket_guide import GUIDE
 from crossbook.dialects.reference import documentation_of
-from crossbook.dialects.socket_page import SocketMessage, asyncapi_of
+from crossbook.dialects.socket_page import SocketGuide, SocketMessage, asyncapi_of
+from crossbook.dialects.truex.socket_guide import GUIDE as TRUEX_GUIDE
 from tests.dialects.toy import toy
 
 MESSAGES = [*GUIDE.sent, *GUIDE.received]
+TRUEX_MESSAGES = [*TRUEX_GUIDE.sent, *TRUEX_GUIDE.received]
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)
+@pytest.mark.parametrize("message", [*MESSAGES, *TRUEX_MESSAGES], ids=lambda message: message.name)
 def test_an_example_has_its_shape(message: SocketMessage) -> None:
     msgspec.json.decode(msgspec.json.encode(message.example), type=message.kind)
     assert message.summary
@@ -41,8 +43,9 @@ def test_the_page_has_a_section_and_a_document() -> None:
     assert set(document["components"]["messages"]) == {message.name for message in MESSAGES}
 
 
-def test_every_reference_of_the_document_leads_somewhere() -> None:
-    document = asyncapi_of(GUIDE, "Flux", "1")
+@pytest.mark.parametrize("guide", [GUIDE, TRUEX_GUIDE], ids=["flux", "truex"])
+def test_every_reference_of_the_document_leads_somewhere(guide: SocketGuide) -> None:
+    document = asyncapi_of(guide, "A dialect", "1")
     references = [text for text in strings_of(document) if text.startswith("#/")]
     assert references
     for reference in references:
