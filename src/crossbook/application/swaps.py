@@ -266,5 +266,7 @@ def is_hex(text: str) -> bool:
 
 
 def posted_events(placed: Sequence[PlacedOffer]) -> list[SwapEvent]:
-    """The events of new offers."""
-    return [SwapEvent(SwapEventKind.OFFER_POSTED, each.offer.pair_id, each.offer_id) for each in placed]
+    """The events of new offers. One that meets another changes the tips of both."""
+    posted = [SwapEvent(SwapEventKind.OFFER_POSTED, each.offer.pair_id, each.offer_id) for each in placed]
+    changed = dict.fromkeys(each.offer.pair_id for each in placed if each.crosses)
+    return [*posted, *(SwapEvent(SwapEventKind.BOARD_CHANGED, pair_id) for pair_id in changed)]
