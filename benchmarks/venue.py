@@ -38,18 +38,21 @@ def _under_load(process: VenueProcess, settings: Settings, tokens: list[str]) ->
     pace = process.load("paced", tokens=tokens, per_s=PACED_PER_S, count=paced)
     process.load("rest", tokens=tokens, count=resting, seed=settings.seed)
     full = process.load("flood", tokens=tokens, count=flood)
-    signed = process.load("flood", module="benchmarks.signed_load", keys=process.demo_keys(), count=flood)
     missing = settings.size(LOGGED_COMMANDS) - (warm_up + 2 * flood + paced + resting)
     if missing > 0:
         process.load("flood", tokens=tokens, count=missing)
     process.kill()
     ready_s = process.start()
+    memory_mb = process.memory_mb()
+    # Beside each other, after all else, so that the log of the restart is as long as it says.
+    plain = process.load("flood", tokens=tokens, count=flood)
+    signed = process.load("flood", module="benchmarks.signed_load", keys=process.demo_keys(), count=flood)
     return [
         *_flood_rows(empty, flood, len(tokens)),
         *_paced_rows(pace, paced),
         _ratio_row(empty, full, resting),
-        _signed_row(signed, empty, flood),
-        *_restart_rows(ready_s, process.memory_mb(), resting, settings.size(LOGGED_COMMANDS)),
+        _signed_row(signed, plain, flood),
+        *_restart_rows(ready_s, memory_mb, resting, settings.size(LOGGED_COMMANDS)),
     ]
 
 

@@ -435,7 +435,7 @@ def main() -> None:
         log.info("stopped")
     except (Refused, Unreachable) as error:
         raise SystemExit(str(error)) from error
-    log.info("%s swaps", bot.swaps)
+    log.info("swaps made: %s", bot.swaps)
 
 
 if __name__ == "__main__":

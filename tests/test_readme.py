@@ -72,7 +72,7 @@ def make_targets(text: str) -> list[str]:
 
 def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
     assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh", "bash"}
-    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 5
+    assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 6
 
 
 @pytest.mark.parametrize("snippet", those("python"), ids=str)
@@ -93,11 +93,11 @@ def test_shell_runs(snippet: Snippet, tmp_path: Path) -> None:
 
 
 @contextmanager
-def a_running_venue(folder: Path) -> Iterator[str]:
+def a_running_venue(folder: Path, *options: str) -> Iterator[str]:
     """The address of a venue that was started for this test."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "crossbook.cli", "up", "--no-bots", "--port", str(port), "--data", str(folder)]
+    command = [sys.executable, "-m", "crossbook.cli", "up", *options, "--port", str(port), "--data", str(folder)]
     with (folder.parent / "venue.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as venue:
         try:
             address = f"http://127.0.0.1:{port}"
@@ -120,8 +120,8 @@ def _answers(address: str) -> bool:
 
 
 def test_the_first_orders_of_the_readme_are_accepted(tmp_path: Path) -> None:
-    code = "\n".join(snippet.code for snippet in those("bash"))
-    with a_running_venue(tmp_path / "data") as address:
+    code = "\n".join(snippet.code for snippet in those("bash")[:2])
+    with a_running_venue(tmp_path / "data", "--no-bots") as address:
         done = run(["bash", "-euo", "pipefail", "-c", f"BASE={address}\n{code}"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     for said in (
@@ -136,6 +136,16 @@ def test_the_first_orders_of_the_readme_are_accepted(tmp_path: Path) -> None:
     ):
         assert said in done.stdout, done.stdout
     assert '"status":"OPEN"' in done.stdout
+
+
+def test_the_first_swap_of_the_readme_is_made(tmp_path: Path) -> None:
+    snippet = those("bash")[-1]
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    with a_running_venue(tmp_path / "data") as address:
+        done = run(["bash", "-euo", "pipefail", "-c", f"BASE={address}\n{snippet.code}"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "swaps made: 1" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("snippet", those("sh", make=True), ids=str)

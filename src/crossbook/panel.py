@@ -16,6 +16,7 @@ def welcome(base_url: str, settings: Settings) -> Panel:
     table.add_row("Page", f"{base_url}/")
     table.add_row("Documentation", f"{base_url}/docs/flux")
     table.add_row("TrueX", f"{base_url}/api/v1, documentation {base_url}/docs/truex")
+    table.add_row("Swaps", f"{base_url}/api, documentation {base_url}/docs/lethean")
     if settings.demo:
         table.add_row(
             "Demo users", f"{', '.join(USERS)}, admin; secrets in {escape(str(settings.data_dir / DEMO_FILE))}"

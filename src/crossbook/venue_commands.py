@@ -26,6 +26,7 @@ from crossbook.system import SystemClock
 from crossbook.terminal import fail, output, plain_table
 from crossbook.venue import WORKER_ROLES, Role, Venue
 from crossbook.venue_doctor import examine_venue
+from crossbook.wallet_doctor import examine_wallets
 
 ALL_WORKERS: Final = "all"
 
@@ -162,4 +163,10 @@ def examine(overrides: Mapping[str, object]) -> list[Finding]:
     """What `crossbook doctor` says about the venue."""
     settings = settings_of(overrides).settings
     address = settings.database_url or _running(settings)
-    return asyncio.run(examine_venue(address, settings.redis_url, settings.data_dir, SystemClock()))
+    clock = SystemClock()
+
+    async def look() -> list[Finding]:
+        venue = await examine_venue(address, settings.redis_url, settings.data_dir, clock)
+        return [*venue, *await examine_wallets(settings, clock)]
+
+    return asyncio.run(look())

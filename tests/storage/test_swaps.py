@@ -357,3 +357,18 @@ def test_more_than_is_kept_is_read_anyway(database_url: str) -> None:
             assert [each.offer_id for each in await kept.read(transaction, rows[2:4])] == numbers[2:4]
 
     on_a_board(database_url, scenario)
+
+
+def test_a_process_whose_clock_is_behind_does_no_harm(database_url: str) -> None:
+    async def scenario(world: World, alice: int, bob: int, _: int) -> None:
+        buy, sell = await world.offer(alice, BUY), await world.offer(bob, SELL)
+        swap_id = await world.swaps.apply(alice, buy, sell, "ab")
+        world.clock.set_now(NOW_MS - 5_000)
+        await world.registry.whitelist("a" * 64, True)
+        await WalletStore(world.database).sign_in("iTHNuser1", "bobby", take_alias=True, now_ms=NOW_MS - 5_000)
+        await world.swaps.confirm(bob, swap_id)
+        (trade,) = await SwapPages(world.database).trades(world.pair_id, 5)
+        assert trade.time_ms == NOW_MS
+        assert await world.breaches() == []
+
+    on_a_board(database_url, scenario)

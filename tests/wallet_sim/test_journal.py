@@ -52,6 +52,14 @@ def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_two_do_not_write_into_one_file(tmp_path: Path) -> None:
+    world = made(file=tmp_path / "world")
+    with pytest.raises(JournalError, match="in use"):
+        Journal(tmp_path / "world")
+    world.close()
+    Journal(tmp_path / "world").close()
+
+
 def test_damage_is_said(tmp_path: Path) -> None:
     file = tmp_path / "world"
     file.write_text('{"op": "alias", "alias": "a", "address": "b"}\n{broken\n')

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import InvalidOrder, WrongCredentials
 from crossbook.domain.orders import MAX_ID
 from crossbook.security.passwords import PasswordRefused, Passwords
@@ -36,14 +37,6 @@ class User:
     scopes: frozenset[str]
     created_at_ms: int
     disabled: bool
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class UserStore(Protocol):

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from crossbook.application.clients import Client
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import ApplicationError, InvalidOrder
 from crossbook.security.sealing import Sealer
 from crossbook.system import random_uuid, secret_token
@@ -114,14 +115,6 @@ class KeyStore(Protocol):
 
     async def take_signature(self, signature: bytes, now_ms: int, expires_at_ms: int) -> bool:
         """Note a signature, for every process of the venue; False when it was noted before."""
-        ...
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
         ...
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import ApplicationError, InvalidOrder
 from crossbook.domain.orders import SelfTradePrevention
 
@@ -104,14 +105,6 @@ class ClientStore(Protocol):
 
     async def put_fee_tier(self, tier: FeeTier) -> None:
         """Add or change a tier."""
-        ...
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
         ...
 
 

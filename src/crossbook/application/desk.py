@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from crossbook.application import validation
 from crossbook.application.admission import Admission
 from crossbook.application.books import Books, Needs
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import OutcomeUnknown, Overloaded, StoreRefused
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
@@ -41,14 +42,6 @@ class IdSource(Protocol):
 
     def next(self) -> int:
         """An id that nobody had before."""
-        ...
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
         ...
 
 

@@ -4,20 +4,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from crossbook.application.books import Balance, Books
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import InsufficientFunds, InvalidOrder, WithdrawalsStopped
 from crossbook.application.markets import Markets
 from crossbook.application.marks import Marks
 from crossbook.application.risk_rows import risk_of, rows_of
 from crossbook.domain import ledger
 from crossbook.domain.ledger import Journal, LedgerType
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class FundsStore(Protocol):

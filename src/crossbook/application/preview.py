@@ -10,7 +10,7 @@ from crossbook.application.marks import Marks
 from crossbook.application.portfolio import position_row
 from crossbook.application.requests import NewOrder
 from crossbook.application.reserves import Reserves
-from crossbook.application.risk_rows import risk_of
+from crossbook.application.risk_rows import UNKNOWN_MARK_TICKS, risk_of
 from crossbook.application.views import Holdings
 from crossbook.domain.fees import fee_units
 from crossbook.domain.isolated import margin_after_fill
@@ -24,8 +24,9 @@ class Preview:
     """What the order would hold, cost and change. Quote units; prices in ticks, exact.
 
     `held_units` is by how much less is available while the order is open; None when it would be refused, and then
-    `refusal` says why. `fee_units` is the fee at the rate it reserves for. `position` is the one after the whole
-    order traded at its limit, and the prices are that position's.
+    `refusal` says why. Without a limit, the order is taken to trade at its trigger, or at the mark. `fee_units` is
+    the fee at the rate it reserves for. `position` is the one after the whole order traded, and the prices are that
+    position's.
     """
 
     order: NewOrder
@@ -50,6 +51,7 @@ def preview(order: NewOrder, market: Market, holdings: Holdings, markets: Market
     reserves = Reserves(books, markets, marks)
     order = replace(order, leverage=reserves.leverage_of(order, market))
     instrument = market.instrument
+    traded_at = order.price_ticks or order.trigger_price_ticks or marks.mark_ticks(market.number) or UNKNOWN_MARK_TICKS
     rates = FeeRates(instrument.maker_fee_ppm, instrument.taker_fee_ppm)
     before = _risk(books, order, market, markets, marks)
     key = (order.account_id, market.number)
@@ -60,16 +62,17 @@ def preview(order: NewOrder, market: Market, holdings: Holdings, markets: Market
         held = before.available_units - _risk(books, order, market, markets, marks).available_units
     except (InsufficientMargin, InLiquidation) as error:
         refusal = error
-    notional = instrument.notional_units(order.price_ticks, order.quantity_lots)
+    notional = instrument.notional_units(traded_at, order.quantity_lots)
     fee = fee_units(notional, rates.maker_ppm if order.post_only else rates.taker_ppm)
-    after, position, isolated = _filled(books, order, market, row, fee)
-    risk = _risk(after, order, market, markets, marks)
+    filled = replace(order, price_ticks=traded_at)
+    after, position, isolated = _filled(books, filled, market, row, fee)
+    risk = _risk(after, filled, market, markets, marks)
     scope = risk.scope_of(market.number)
     one = scope.in_market(market.number)
     held_now = position.quantity_lots != 0
     bankruptcy = scope.bankruptcy_ticks(market.number) if held_now else None
     return Preview(
-        order,
+        filled,
         notional,
         held,
         fee,

@@ -6,7 +6,7 @@ operator has ordered is never undone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, Protocol
 
@@ -198,8 +198,3 @@ def _funding_command(applied: AppliedPeriod) -> Callable[[int, int], SingleComma
     return lambda sequence, now_ms: ApplyFunding(
         sequence, now_ms, period.start_ms, applied.rate_ppb, period.index_price_ticks
     )
-
-
-def controlled(control: MarketControl, state: MarketState) -> MarketControl:
-    """What is in force after an operator has ordered a state: a halt for a lost index is over."""
-    return replace(control, state=state, halted_from=None)

@@ -25,7 +25,7 @@ class SwapEventKind(StrEnum):
     OFFER_ENDED = "ended"
     """`offer_id` is filled, cancelled or expired: delete-order."""
     BOARD_CHANGED = "changed"
-    """A swap of the pair began or ended, so tips changed: update-orders. Pair 0: on any pair."""
+    """A swap of the pair began or ended, or offers met, so tips changed: update-orders. Pair 0: on any pair."""
     STATISTICS_CHANGED = "statistics"
     """The pair traded: update-pair-stats."""
     OFFER_NOTIFIED = "notified"

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from crossbook.application.chain import Chain
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import ApplicationError, InvalidOrder, PairNotFound
 
 PAGE_PAIRS: Final = 20
@@ -124,14 +125,6 @@ class RegistryStore(Protocol):
 
     async def count(self, chosen: PairFilter) -> int:
         """How many pairs the filter takes."""
-        ...
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
         ...
 
 

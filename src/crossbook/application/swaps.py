@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import PairNotFound, TooManyOffers
 from crossbook.application.group_commit import MAX_BATCH, MAX_WAITING, GroupCommit
 from crossbook.application.swap_events import NoPublisher, SwapEvent, SwapEventKind, SwapPublisher, events_of
@@ -83,14 +84,6 @@ class CancelFilter:
 
 Counts = dict[tuple[int, int, Side], int]
 """Active offers by user, pair and side."""
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class SwapStore(Protocol):
@@ -266,5 +259,7 @@ def is_hex(text: str) -> bool:
 
 
 def posted_events(placed: Sequence[PlacedOffer]) -> list[SwapEvent]:
-    """The events of new offers."""
-    return [SwapEvent(SwapEventKind.OFFER_POSTED, each.offer.pair_id, each.offer_id) for each in placed]
+    """The events of new offers. One that meets another changes the tips of both."""
+    posted = [SwapEvent(SwapEventKind.OFFER_POSTED, each.offer.pair_id, each.offer_id) for each in placed]
+    changed = dict.fromkeys(each.offer.pair_id for each in placed if each.crosses)
+    return [*posted, *(SwapEvent(SwapEventKind.BOARD_CHANGED, pair_id) for pair_id in changed)]

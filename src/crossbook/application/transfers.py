@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from crossbook.application.books import Books
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import ApplicationError, InsufficientFunds, InvalidOrder
 from crossbook.domain.ledger import Journal
 from crossbook.domain.transfers import CustodyNews, Payment, TransferPlatform, TransferStatus, status_after
@@ -132,14 +133,6 @@ class Withdrawable(Protocol):
 
     def withdrawable(self, books: Books, account_id: int, asset_id: int) -> int:
         """What may leave of an asset, in units."""
-        ...
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
         ...
 
 

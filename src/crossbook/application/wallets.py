@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from crossbook.application.accounts import session_hash
 from crossbook.application.chain import Chain
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import InvalidLogin
 from crossbook.security.login_challenges import Challenges, Standing
 from crossbook.security.tokens import Tokens
@@ -29,14 +30,6 @@ class Wallet:
     alias: str
     created_at_ms: int
     updated_at_ms: int
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class WalletStore(Protocol):

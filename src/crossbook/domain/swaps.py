@@ -327,7 +327,10 @@ class Board:
         """End a pending swap, and give both offers what it had promised."""
         if swap.status is not SwapStatus.PENDING:
             raise SwapNotPending("the swap is over")
-        swap.status, swap.updated_at_ms = status, now_ms
+        swap.status, swap.updated_at_ms = (
+            status,
+            max(swap.updated_at_ms, now_ms),
+        )  # another process's clock may be ahead
         swap.proposal = ""  # nobody may use it any more
         self.changed_swaps[swap.swap_id] = swap
         for offer_id in swap.offer_ids:

@@ -4,8 +4,7 @@ It ends every transfer after a delay, in the way that it was told to: by the set
 transfer. What it knows is in a table of its own, so that it survives a restart as a system outside would.
 """
 
-from typing import Protocol
-
+from crossbook.application.clock import WallClock
 from crossbook.application.errors import InvalidOrder
 from crossbook.application.transfers import CustodianUnavailable, News, Transfer
 from crossbook.domain.transfers import CustodyNews
@@ -16,14 +15,6 @@ _REASONS = {
     CustodyNews.FAILED: "the simulated custodian was told to fail",
     CustodyNews.REFUSED: "the simulated custodian was told to refuse",
 }
-
-
-class WallClock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 class SimulatedCustodian:

@@ -87,7 +87,8 @@ class RegistryStore:
                     whitelisted = excluded.whitelisted, auto_parsed = excluded.auto_parsed,
                     full_name = excluded.full_name, logo = excluded.logo, meta_info = excluded.meta_info,
                     price_url = excluded.price_url, current_supply_units = excluded.current_supply_units,
-                    total_max_supply_units = excluded.total_max_supply_units, updated_at_ms = $15
+                    total_max_supply_units = excluded.total_max_supply_units,
+                    updated_at_ms = greatest(swap_currencies.updated_at_ms, $15)
                 RETURNING {_CURRENCY}
                 """,  # noqa: S608
                 terms.asset_id,
@@ -114,7 +115,8 @@ class RegistryStore:
         async with self._database.transaction() as transaction:
             row = await transaction.row(
                 f"""
-                UPDATE swap_currencies SET whitelisted = $2, updated_at_ms = $3 WHERE asset_id = $1
+                UPDATE swap_currencies SET whitelisted = $2, updated_at_ms = greatest(updated_at_ms, $3)
+                WHERE asset_id = $1
                 RETURNING {_CURRENCY}
                 """,  # noqa: S608
                 asset_id,
@@ -131,7 +133,8 @@ class RegistryStore:
                 INSERT INTO swap_pairs (first_currency_id, second_currency_id, featured, created_at_ms, updated_at_ms)
                 VALUES ($1, $2, $3, $4, $4)
                 ON CONFLICT (first_currency_id, second_currency_id)
-                DO UPDATE SET featured = excluded.featured, updated_at_ms = $4 RETURNING pair_id
+                DO UPDATE SET featured = excluded.featured,
+                    updated_at_ms = greatest(swap_pairs.updated_at_ms, $4) RETURNING pair_id
                 """,
                 first_id,
                 second_id,

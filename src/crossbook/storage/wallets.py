@@ -73,7 +73,10 @@ class WalletStore:
 async def _sign_in(transaction: Transaction, address: str, alias: str, take_alias: bool, now_ms: int) -> Wallet:
     if take_alias:
         await transaction.execute(
-            "UPDATE wallets SET alias = NULL, updated_at_ms = $3 WHERE lower(alias) = lower($1) AND address <> $2",
+            """
+            UPDATE wallets SET alias = NULL, updated_at_ms = greatest(updated_at_ms, $3)
+            WHERE lower(alias) = lower($1) AND address <> $2
+            """,
             alias,
             address,
             now_ms,
@@ -85,7 +88,10 @@ async def _sign_in(transaction: Transaction, address: str, alias: str, take_alia
     if wallet.alias == alias:
         return wallet
     await transaction.execute(
-        "UPDATE wallets SET alias = $2, updated_at_ms = $3 WHERE user_id = $1", wallet.user_id, alias, now_ms
+        "UPDATE wallets SET alias = $2, updated_at_ms = greatest(updated_at_ms, $3) WHERE user_id = $1",
+        wallet.user_id,
+        alias,
+        now_ms,
     )
     return Wallet(wallet.user_id, address, alias, wallet.created_at_ms, now_ms)
 

@@ -3,6 +3,7 @@
 The file holds secret keys of wallets, so only its owner may read it.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -30,6 +31,11 @@ class Journal:
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise JournalError(f"can not open {file}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is closed, or the process ends
+        except OSError as error:
+            os.close(self._handle)
+            raise JournalError(f"{file} is in use by another process") from error
 
     def notes(self) -> Iterator[dict[str, Any]]:
         """What was written before. A line that was cut off by a crash did not happen, and is taken away."""
@@ -41,6 +47,7 @@ class Journal:
             try:
                 yield json.loads(line)
             except ValueError as error:
+                self.close()
                 raise JournalError(f"{self._file} is damaged in line {number}") from error
 
     def write(self, note: Note) -> None:

@@ -5,13 +5,14 @@ Markets and assets are known by their names: <BTCPYUSD>, <assetPYUSD>.
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
 ORGANIZATION (another client of it), revoke NAME, rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
-pay TRANSFER (the custodian does, and the transfer is completed), now NAME (<NAME> is the time in nanoseconds, a
-second ahead).
+band SYMBOL BASIS-POINTS REFERENCE (price bands around that price), pay TRANSFER (the custodian does, and the transfer
+is completed), now NAME (<NAME> is the time in nanoseconds, a second ahead).
 """
 
 from itertools import count
 
-from crossbook.application.requests import NewOrder
+from crossbook.application.requests import NewOrder, SystemRequest
+from crossbook.domain.commands import ConfigureMarket, SingleCommand
 from crossbook.domain.orders import OrderType, Side
 from crossbook.domain.transfers import CustodyNews
 from crossbook.system import SystemClock
@@ -30,6 +31,7 @@ class Player(TranscriptPlayer):
     def __init__(self, venue: FluxVenue) -> None:
         super().__init__(venue)
         self._signers: dict[str, Signer] = {}
+        self._banded: set[str] = set()
         for market in venue.parts.markets:
             terms = market.instrument
             self._known[terms.symbol.replace("-", "")] = str(market.number)
@@ -41,7 +43,9 @@ class Player(TranscriptPlayer):
         request.headers.update({key: value for key, value in made.items() if key not in request.headers})
 
     def _clean(self) -> None:
-        """Leave an empty book to the next transcript."""
+        """Leave an empty book without bands to the next transcript."""
+        for symbol in sorted(self._banded):
+            self._configure(symbol, 0, "1")
         for signer in self._signers.values():
             self._venue.run(self._venue.parts.services.desk.cancel_all(signer.who.client_id))
         self._venue.settle()
@@ -71,6 +75,20 @@ class Player(TranscriptPlayer):
             terms.price_ticks(price),
         )
         self._venue.run(self._venue.parts.services.desk.submit(order))
+
+    def _do_band(self, symbol: str, basis_points: str, reference: str) -> None:
+        self._banded.add(symbol)
+        self._configure(symbol, int(basis_points), reference)
+
+    def _configure(self, symbol: str, basis_points: int, reference: str) -> None:
+        market = self._venue.parts.markets.named(symbol)
+        ticks = market.instrument.price_ticks(reference)
+
+        def limits(sequence: int, now_ms: int) -> SingleCommand:
+            return ConfigureMarket(sequence, now_ms, ticks, basis_points)
+
+        self._venue.run(self._venue.parts.services.desk.system(SystemRequest(market.number, (limits,))))
+        self._venue.settle()
 
     def _do_pay(self, name: str) -> None:
         transfer_id, parts = int(self._known[name]), self._venue.parts
