@@ -12,9 +12,12 @@ from crossbook.application.errors import Overloaded
 from crossbook.application.feeds import DropReason, SubscriptionDropped
 from crossbook.dialects.feed_ports import MarketFeeds, MarketSubscription, MarketUpdate
 from crossbook.domain.orders import Side
+from crossbook.logs import Log
 from crossbook.matching.depth import DepthBook
 
 RETRY_S: Final = 0.1
+
+_log: Final = Log("market_pump")
 
 Touched = dict[Side, set[int]]
 """Prices in ticks whose levels changed, by side."""
@@ -85,19 +88,30 @@ class MarketPump:
             self._feed = None
 
     async def _run(self) -> None:
+        """Publish until nobody listens. After a crash nobody knows what was told: everything begins anew."""
         while True:
-            feed = self._feed
-            if feed is None:
-                await asyncio.sleep(RETRY_S)
-                self._find()
-                continue
             try:
-                await feed.wait()
-            except SubscriptionDropped as dropped:
-                self._lose(dropped.reason)
-                continue
-            self._flush()
-            await asyncio.sleep(self._gather_s)
+                await self._turn()
+            except Exception:
+                _log.exception("market pump crashed", market=self._symbol)
+                if self._feed is not None:
+                    self._data.unsubscribe(self._symbol, self._feed)
+                    self._feed = None
+                    self._publisher.lost(DropReason.RESYNC)
+
+    async def _turn(self) -> None:
+        feed = self._feed
+        if feed is None:
+            await asyncio.sleep(RETRY_S)
+            self._find()
+            return
+        try:
+            await feed.wait()
+        except SubscriptionDropped as dropped:
+            self._lose(dropped.reason)
+            return
+        self._flush()
+        await asyncio.sleep(self._gather_s)
 
     def _flush(self) -> None:
         if self._feed is None:

@@ -1,8 +1,15 @@
 """What a dialect and the server owe each other about a WebSocket: the dialect's part knows no transport."""
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+from crossbook.logs import Log
+
+CRASH_PAUSE_S: Final = 1.0
+
+_log: Final = Log("sockets")
 
 
 class SocketFault(StrEnum):
@@ -62,6 +69,16 @@ class SocketSession(Protocol):
 
 SocketSessions = Callable[[Peer], SocketSession]
 """Makes the dialect's part of a new connection."""
+
+
+async def keep_going(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`, which ends by being cancelled only, again after a pause whenever it crashes: listeners wait for it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            _log.exception("stream crashed", stream=name)
+        await asyncio.sleep(CRASH_PAUSE_S)
 
 
 class Listeners:

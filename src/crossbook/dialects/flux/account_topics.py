@@ -18,8 +18,10 @@ from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import PrivateChannel
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
-from crossbook.dialects.socket import Peer
+from crossbook.dialects.socket import Peer, keep_going
 
+STOPPED_S: Final = 1.0
+"""The pause after the feed stopped: the venue stops, or the feed is started again."""
 CHANNELS: Final[tuple[PrivateChannel, ...]] = ("orders", "positions", "balances")
 
 
@@ -47,7 +49,7 @@ class AccountTopics:
             peer.send(topic.snapshot(self._state(channel)))
         topic.listeners.add(peer)
         if self._following is None:
-            self._following = asyncio.create_task(self._follow())
+            self._following = asyncio.create_task(keep_going("account", self._follow))
         return Subscription(topic, partial(self._leave, topic, peer))
 
     def _leave(self, topic: Topic, peer: Peer) -> None:
@@ -73,7 +75,7 @@ class AccountTopics:
                 for topic in self._topics.values():
                     topic.listeners.publish([topic.resync(dropped.reason)])
                 if dropped.reason is DropReason.STOPPED:
-                    return
+                    await asyncio.sleep(STOPPED_S)
             finally:
                 feed.unfollow(subscription)
 

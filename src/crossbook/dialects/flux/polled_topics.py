@@ -12,7 +12,7 @@ from crossbook.dialects.flux import public
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_schemas import FundingData
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
-from crossbook.dialects.socket import Peer
+from crossbook.dialects.socket import Peer, keep_going
 from crossbook.domain.money import Scale
 
 LOOK_S: Final = 0.2
@@ -67,7 +67,7 @@ class PolledTopics:
         peer.send(topic.snapshot(topic.data))
         topic.listeners.add(peer)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(keep_going("prices", self._look))
         return Subscription(topic, partial(self._leave, key, topic, peer))
 
     def _leave(self, key: tuple[str, int], topic: _Polled, peer: Peer) -> None:

@@ -29,7 +29,7 @@ from crossbook.dialects.flux.socket_schemas import (
 )
 from crossbook.dialects.flux.socket_topics import Subscription, text_of
 from crossbook.dialects.refusals import Fault
-from crossbook.dialects.socket import Peer, SocketFault, SocketSession
+from crossbook.dialects.socket import Peer, SocketFault, SocketSession, keep_going
 
 CHECK_TOKENS_S: Final = 2.0
 """How often the tokens of private subscriptions are looked at."""
@@ -176,7 +176,7 @@ class FluxSession:
         self._hold(self._socket.account(user).join(channel, self._peer, request_id))
         self._tokens[name] = request.token
         if self._checking is None:
-            self._checking = asyncio.create_task(self._check_tokens())
+            self._checking = asyncio.create_task(keep_going("tokens", self._check_tokens))
 
     async def _user_of(self, token: str) -> User:
         user = (await self._socket.auth.of_token(token)).session

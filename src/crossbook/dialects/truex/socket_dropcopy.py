@@ -6,10 +6,12 @@ the last seconds are read again each time, and rows are known by their numbers.
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from crossbook.application.activity import Activity
 from crossbook.application.feeds import SubscriptionDropped
+from crossbook.dialects.socket import keep_going
 from crossbook.dialects.truex.order_rows import activity_row
 from crossbook.dialects.truex.services import Services
 from crossbook.dialects.truex.socket_lines import Line, Lines, text_of
@@ -51,9 +53,11 @@ class Dropcopy:
         line.tell("SNAPSHOT", text_of(ClientData(client_id=str(account_id))))
         self._lines.setdefault(account_id, Lines()).add(line)
         if account_id not in self._following:
-            self._following[account_id] = asyncio.create_task(self._follow(account_id))
+            self._following[account_id] = asyncio.create_task(
+                keep_going("drop copies", partial(self._follow, account_id))
+            )
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+            self._reading = asyncio.create_task(keep_going("activity", self._read))
 
     def leave(self, account_id: int, line: Line) -> None:
         """Tell it nothing more."""

@@ -13,6 +13,7 @@ from crossbook.application.markets import Market
 from crossbook.dialects.feed_ports import MarketUpdate
 from crossbook.dialects.market_ports import PublicTrade
 from crossbook.dialects.market_pump import MarketPump, touched_by
+from crossbook.dialects.socket import keep_going
 from crossbook.dialects.truex import market_rows, schemas
 from crossbook.dialects.truex.services import Services
 from crossbook.dialects.truex.socket_lines import Line, Lines, text_of
@@ -161,7 +162,7 @@ class InstrumentChannel:
         line.tell("SNAPSHOT", row)
         lines.add(line)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(keep_going("instruments", self._look))
 
     def leave(self, market: Market, line: Line) -> None:
         """Send it nothing more."""
