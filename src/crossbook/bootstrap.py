@@ -96,6 +96,7 @@ from crossbook.storage.wallets import WalletStore
 from crossbook.streams.in_process import InProcessStreams
 from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
+from crossbook.streams.refill import RefillSettings
 from crossbook.swap_board import Herald, Operators, build_board, sockets_of
 from crossbook.system import Clock, Ids, SystemClock, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
@@ -125,6 +126,7 @@ MATCHER_STOP_MS: Final = 1_200
 SETTLEMENTS_APART_MS: Final = 10
 MARKS_EVERY_MS: Final = 100
 LAG_EVERY_MS: Final = 1_000
+RELAY_LOOKS_APART_MS: Final = 250
 LIMITS_EVERY_MS: Final = 500
 FUNDING_EVERY_MS: Final = 5_000
 DRAIN_TIMEOUT_S: Final = 10.0
@@ -270,6 +272,8 @@ class _Wiring:
             committed=self._wakes[name.market_id],
             fresh=self._fresh[name.market_id],
             metrics=self._worker_metrics,
+            # Where everybody who commits is of this process, and tells, looking for others' commits can wait.
+            settings=RefillSettings(idle_ms=RELAY_LOOKS_APART_MS) if self._roles == ALL_ROLES else None,
         )
 
     def _matcher(self, name: MarketName) -> Matcher:
