@@ -29,7 +29,8 @@ SEED_MARKET = (
 
 FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.Order: "orderId status clientOrderId userId marketId side type quantity remainingQuantity filledQuantity "
-    "averagePrice price timeInForce leverage reduceOnly postOnly heldMargin reason createdAt updatedAt id expiresAt",
+    "averagePrice price timeInForce leverage reduceOnly postOnly heldMargin reason createdAt updatedAt id expiresAt "
+    "triggerPrice triggerBy trail trailPercent ocoOrderId displayQuantity quoteQuantity",
     schemas.Market: "id symbol baseAsset quoteAsset maxLeverage initialMarginRate maintenanceMarginRate makerFeeRate "
     "takerFeeRate fundingIntervalHours fundingRateCap status marketId tickSize lotSize minNotional kind",
     schemas.Fill: "id tradeId orderId userId marketId side liquidityRole price quantity notional fee "
@@ -42,7 +43,7 @@ FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.LoggedIn: "token userId",
     schemas.CancelAccepted: "orderId status",
     schemas.SubmitOrder: "marketId side type quantity price timeInForce reduceOnly postOnly clientOrderId leverage "
-    "expiresAt selfTradePrevention",
+    "expiresAt selfTradePrevention triggerPrice triggerBy trail trailPercent ocoOrderId displayQuantity quoteQuantity",
 }
 
 
@@ -97,7 +98,7 @@ def test_an_order_needs_four_fields() -> None:
         ("quantity", "\u0661"),
         ("price", 65000),
         ("side", "buy"),
-        ("type", "STOP"),
+        ("type", "STOP_MARKET"),
         ("timeInForce", "DAY"),
         ("reduceOnly", "true"),
         ("reduceOnly", 1),

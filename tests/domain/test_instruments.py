@@ -145,7 +145,7 @@ def test_a_rebate_and_fees_from_what_is_received_do_not_go_together() -> None:
 
 
 def test_assets_have_up_to_eighteen_decimals() -> None:
-    assert (Asset("JPY", 0).scale.parse("5"), ETH.decimals, BTC.decimals) == (5, 18, 8)
+    assert (Asset("JPY", 0).scale.parse("5"), ETH.decimals, BTC.decimals) == (5, 9, 8)
     for decimals, nearest in ((-1, "0"), (19, "18")):
         with pytest.raises(InvalidInstrument) as caught:
             Asset("X", decimals)

@@ -194,7 +194,7 @@ def test_tables(text: str) -> None:
 
 def test_the_types_of_the_api_have_their_names() -> None:
     names = "DEPOSIT WITHDRAW TRADING_FEE REALIZED_PNL FUNDING_PAYMENT LIQUIDATION_LOSS INSURANCE_FUND_TRANSFER "
-    names += "INSURANCE_FUND_CREDIT ADL_SETTLEMENT TRADE"
+    names += "INSURANCE_FUND_CREDIT ADL_SETTLEMENT TRADE TRANSFER"
     assert [(kind.name, kind.value) for kind in LedgerType] == [(name, at + 1) for at, name in enumerate(names.split())]
 
 
