@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossbook.server.middleware import SANE_ID
 from crossbook.system import (
     EPOCH_MS,
     MAX_ID,
@@ -23,6 +24,7 @@ from crossbook.system import (
     SystemClock,
     made_at_ms,
     random_for,
+    request_ids,
     secret_token,
 )
 
@@ -239,3 +241,10 @@ def test_choices_repeat_by_seed_and_name() -> None:
 
 def test_choices_are_the_same_on_every_machine() -> None:
     assert random_for(7, "noise").getrandbits(64) == 14730197460490566908
+
+
+def test_ids_of_requests_differ_in_and_across_processes() -> None:
+    first, second = request_ids(), request_ids()
+    made = [make() for _ in range(100) for make in (first, second)]
+    assert len(set(made)) == 200
+    assert all(SANE_ID.fullmatch(each.encode("ascii")) for each in made)

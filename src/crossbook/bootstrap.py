@@ -98,7 +98,7 @@ from crossbook.streams.port import Stream, StreamError, StreamKind
 from crossbook.streams.redis_streams import RedisStreams
 from crossbook.streams.refill import RefillSettings
 from crossbook.swap_board import Herald, Operators, build_board, sockets_of
-from crossbook.system import Clock, Ids, SystemClock, secret_token
+from crossbook.system import Clock, Ids, SystemClock, request_ids, secret_token
 from crossbook.venue import ALL_ROLES, Ground, Parts, Plan, Role, Venue, VenueError
 from crossbook.wallet_sim.chain import Asset as NativeAsset
 from crossbook.workers.account_feed import AccountFeed
@@ -617,7 +617,7 @@ class _Wiring:
         """What the application is built with, besides the dialects."""
         access, self._parts.flush_logs = _access_log(self._settings, self._clock)
         return Setup(
-            new_id=partial(secret_token, 16),
+            new_id=request_ids(),
             monotonic_s=self._clock.monotonic_s,
             surroundings=Surroundings(limiter=limiter, crash=_note_crash),
             bind=lambda request_id: log_fields(**{REQUEST_ID: request_id}),

@@ -13,6 +13,8 @@ import secrets
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from itertools import count
 from typing import Final, Protocol
 
 _NS_PER_MS: Final = 1_000_000
@@ -200,6 +202,13 @@ def secret_token(size_bytes: int = 32) -> str:
     if size_bytes < 16:
         raise ValueError(f"a secret needs at least 16 bytes, not {size_bytes}")
     return secrets.token_urlsafe(size_bytes)
+
+
+def request_ids() -> Callable[[], str]:
+    """Makes ids that tell requests apart, in this process and others; no secrets, and cheaper than them."""
+    process = secrets.token_urlsafe(12)
+    numbers = count(1)
+    return lambda: f"{process}-{next(numbers):x}"
 
 
 def random_bytes(size_bytes: int) -> bytes:

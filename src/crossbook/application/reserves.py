@@ -69,13 +69,16 @@ class Reserves:
             return
         key = (order.account_id, market.number)
         before = self._books.positions.get(key) or PositionRow(MarginRow(order.leverage))
-        row = before.margin if _has_risk(before.margin) else replace(before.margin, leverage=order.leverage)
+        row = before.margin
+        if row.leverage != order.leverage and not _has_risk(row):
+            row = replace(row, leverage=order.leverage)
         instrument = market.instrument
         notional = instrument.notional_units(order.price_ticks, order.quantity_lots)
         reserve = fee_reserve_units(notional, rates.maker_ppm, rates.taker_ppm, order.post_only)
         after = row.with_order(order.side, order.quantity_lots, notional, reserve)
         # A lower leverage asked for with a later order holds for the whole row: it only raises the margin.
-        after = replace(after, leverage=min(after.leverage, order.leverage))
+        if order.leverage < after.leverage:
+            after = replace(after, leverage=order.leverage)
         mark = self._mark(market.number, order.price_ticks)
         loss = open_loss_units(instrument, order.side, order.price_ticks, order.quantity_lots, mark)
         self._require(order.account_id, market, order.side, row, after, mark, loss)

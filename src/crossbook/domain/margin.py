@@ -5,7 +5,7 @@ Quote units throughout. Initial margin follows the heavier side of one row per a
 of the row alone, so nothing can leak. Everything is exact until one rounding up.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from crossbook.domain.errors import CrossbookError
@@ -74,20 +74,16 @@ class MarginRow:
         `with_order` of a whole order and of its opposite cancel out. Raises InvalidRow when a sum falls
         below zero. A reduce-only order reserves nothing: it never enters the row.
         """
-        if side is Side.BUY:
-            row = replace(
-                self,
-                buy_lots=self.buy_lots + quantity_lots,
-                buy_notional_units=self.buy_notional_units + notional_units,
-                fee_reserve_units=self.fee_reserve_units + fee_reserve_units,
-            )
-        else:
-            row = replace(
-                self,
-                sell_lots=self.sell_lots + quantity_lots,
-                sell_notional_units=self.sell_notional_units + notional_units,
-                fee_reserve_units=self.fee_reserve_units + fee_reserve_units,
-            )
+        buys = side is Side.BUY
+        row = MarginRow(
+            self.leverage,
+            self.position_lots,
+            self.buy_lots + quantity_lots if buys else self.buy_lots,
+            self.buy_notional_units + notional_units if buys else self.buy_notional_units,
+            self.sell_lots if buys else self.sell_lots + quantity_lots,
+            self.sell_notional_units if buys else self.sell_notional_units + notional_units,
+            self.fee_reserve_units + fee_reserve_units,
+        )
         sums = (row.buy_lots, row.buy_notional_units, row.sell_lots, row.sell_notional_units, row.fee_reserve_units)
         if min(sums) < 0:
             raise InvalidRow("open orders", "must not fall below nothing", "0")
