@@ -20,7 +20,8 @@ from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.versions import versions_of
 from crossbook.dialects.versions import Retirement, Versions
 from crossbook.rates import brake_of, limiter_of
-from crossbook.settings import Settings, deprecation_in
+from crossbook.settings import Settings
+from crossbook.settings_rules import deprecation_in
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.assets import AssetList
 from crossbook.storage.client_orders import ClientOrders
