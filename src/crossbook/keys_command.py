@@ -7,7 +7,6 @@ from typing import TypeVar
 from rich.markup import escape
 from rich.table import Table
 
-from crossbook import bootstrap
 from crossbook.application.api_keys import ApiKey, ApiKeys, KeyNotFound
 from crossbook.application.clients import Clients
 from crossbook.settings import Settings
@@ -17,6 +16,7 @@ from crossbook.storage.database import Database
 from crossbook.system import SystemClock
 from crossbook.terminal import fail, output, plain_table
 from crossbook.venue_commands import on_database, settings_of, user_called
+from crossbook.wiring.secrets import sealer_of
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
@@ -26,7 +26,7 @@ class Desk:
     """The use cases of keys on the venue's database."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        self.keys = ApiKeys(KeyStore(database), bootstrap.sealer_of(settings), SystemClock())
+        self.keys = ApiKeys(KeyStore(database), sealer_of(settings), SystemClock())
         self.clients = Clients(ClientStore(database), SystemClock())
         self._database = database
 
