@@ -8,7 +8,6 @@ from typing import TypeVar
 from rich.markup import escape
 from rich.table import Table
 
-from crossbook import bootstrap
 from crossbook.application.accounts import User
 from crossbook.application.api_keys import ApiKey, ApiKeys, KeyNotFound
 from crossbook.application.clients import Clients
@@ -19,6 +18,7 @@ from crossbook.storage.users import UserStore
 from crossbook.system import SystemClock
 from crossbook.terminal import fail, output, plain_table
 from crossbook.venue_commands import database_address, settings_of
+from crossbook.wiring.secrets import sealer_of
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
@@ -103,7 +103,7 @@ def _with_desk(overrides: Mapping[str, object], work: Callable[[Desk], Awaitable
     async def connected(address: str) -> T:
         database = await Database.connect(address, max_connections=1)
         try:
-            keys = ApiKeys(KeyStore(database), bootstrap.sealer_of(settings), SystemClock())
+            keys = ApiKeys(KeyStore(database), sealer_of(settings), SystemClock())
             return await work(Desk(database, keys))
         finally:
             await database.close()

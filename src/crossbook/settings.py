@@ -1,43 +1,22 @@
-"""Every setting of the venue, in one frozen class.
+"""Every setting of the venue, in one frozen class that refuses values which do not fit.
 
-A value comes from the first that gives one: the command line, the environment, the settings file (TOML),
-the default. An unknown name is refused, never ignored: a setting that is misspelled must not leave a
-venue running on a default. `docs/settings.md` is made from this class: `python -m crossbook.settings_page`.
+`crossbook.settings_loading` reads them. `docs/settings.md` is made from this class by
+`python -m crossbook.settings_page`.
 """
 
 # ruff: noqa: RUF009 - `setting` declares a field, as `dataclasses.field` does
 
-import difflib
-import ipaddress
-import os
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
-from urllib.parse import urlsplit
 
+from crossbook import settings_rules as rules
 from crossbook.domain.errors import CrossbookError
 from crossbook.logs import LogFormat, LogLevel
-from crossbook.security.sealing import sealing_key
-from crossbook.security.signing_secret import SHORTEST_SECRET_BYTES, weakness_of
-from crossbook.settings_fields import PREFIX, Secrecy, Setting, setting, settings_of
-
-FILE_NAME: Final = PREFIX + "SETTINGS_FILE"
-"""The environment's name of the settings file."""
-OTHER_NAMES: Final = (FILE_NAME, PREFIX + "INTERPRETED", PREFIX + "PURE")
-"""Names with the prefix that are no settings: the file, and two switches of the build."""
-_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
-_DATABASE_SCHEMES: Final = ("postgresql", "postgres")
-_CHAINS: Final = frozenset({"lethean", "zano"})
-_ASSET_ID: Final = re.compile(r"[0-9a-f]{64}")
-_CURRENCY_NAME: Final = re.compile(r"[A-Za-z0-9 .-]{1,32}")
-_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+from crossbook.security.signing_secret import SHORTEST_SECRET_BYTES
+from crossbook.settings_fields import Secrecy, Setting, setting, settings_of
 
 
 class RuntimeMode(StrEnum):
@@ -388,118 +367,10 @@ class Settings:
         return {item.name: item.shown(getattr(self, item.name)) for item in all_settings()}
 
 
-@dataclass(frozen=True)
-class LoadedSettings:
-    """The settings in force, and by name where each comes from, such as "environment: CROSSBOOK_PORT"."""
-
-    settings: Settings
-    origins: Mapping[str, str]
-
-
 @cache
 def all_settings() -> tuple[Setting, ...]:
     """Every setting there is, in the order of its declaration."""
     return settings_of(Settings)
-
-
-# -- Loading -----------------------------------------------------------------------------------------
-def load(
-    environment: Mapping[str, str] | None = None,
-    file: Path | None = None,
-    overrides: Mapping[str, object] = _NOTHING,
-) -> LoadedSettings:
-    """The settings of this process.
-
-    `environment` is the process's own unless given. `file` is the one that FILE_NAME names in it, if any.
-    `overrides` come from the command line, by the names of fields; None means not given. A value that is
-    empty in the environment counts as not given.
-    Raises SettingsError with everything that is wrong.
-    """
-    environment = os.environ if environment is None else environment
-    if file is None and environment.get(FILE_NAME):
-        file = Path(environment[FILE_NAME]).expanduser()
-    found = _Found()
-    found.take_overrides(overrides)
-    found.take_environment(environment)
-    found.take_file(file)
-    return found.settled()
-
-
-class _Found:
-    """Values and problems, while the sources are read from the strongest to the weakest."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-        self._origins: dict[str, str] = {}
-        self._problems: list[str] = []
-
-    def take_overrides(self, overrides: Mapping[str, object]) -> None:
-        known = {item.name for item in all_settings()}
-        for name, value in overrides.items():
-            if name not in known:
-                self._problems.append(unknown_name(name, known))
-            elif value is not None:
-                self._keep(name, value, "command line")
-
-    def take_environment(self, environment: Mapping[str, str]) -> None:
-        known = [name for item in all_settings() for name in item.environment_names]
-        for name in sorted(environment):
-            if name.upper().startswith(PREFIX) and name not in known and name not in OTHER_NAMES:
-                self._problems.append(unknown_name(name, [*known, FILE_NAME]))
-        for item in all_settings():
-            given = [name for name in item.environment_names if environment.get(name, "").strip()]
-            if len({environment[name] for name in given}) > 1:
-                self._problems.append(f"{' and '.join(given)} differ; set one of them.")
-            elif given:
-                self._take(item, item.from_text, environment[given[0]], f"environment: {given[0]}")
-
-    def take_file(self, file: Path | None) -> None:
-        if file is None:
-            return
-        table = self._table_in(file)
-        by_name = {item.name: item for item in all_settings()}
-        for name, value in table.items():
-            if name in by_name:
-                self._take(by_name[name], by_name[name].from_file, value, f"file: {name}")
-            else:
-                self._problems.append(f"{file}: {unknown_name(name, by_name)}")
-
-    def settled(self) -> LoadedSettings:
-        production = self._values.get("runtime_mode") is RuntimeMode.PRODUCTION
-        for item in all_settings():
-            self._keep(item.name, item.default_for(production), "default")
-        if self._problems:
-            raise SettingsError(self._problems)
-        return LoadedSettings(Settings(**self._values), MappingProxyType(self._origins))
-
-    def _table_in(self, file: Path) -> Mapping[str, object]:
-        try:
-            return tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            self._problems.append(f"The settings file {file} can not be read: {error.strerror}.")
-        except UnicodeDecodeError:
-            self._problems.append(f"The settings file {file} is not UTF-8.")
-        except tomllib.TOMLDecodeError as error:
-            self._problems.append(f"The settings file {file} is not TOML: {error}.")
-        return {}
-
-    def _take(self, item: Setting, read: Any, raw: object, origin: str) -> None:
-        try:
-            self._keep(item.name, read(raw), origin)
-        except ValueError as error:
-            self._problems.append(f"{origin.partition(': ')[2]} {error}.")
-
-    def _keep(self, name: str, value: object, origin: str) -> None:
-        if name not in self._values:
-            self._values[name] = value
-            self._origins[name] = origin
-
-
-def unknown_name(name: str, known: Iterable[str]) -> str:
-    """The sentence that refuses `name` and names the nearest of `known`."""
-    by_upper = {other.upper(): other for other in known}
-    nearest = difflib.get_close_matches(name.upper(), by_upper, n=1, cutoff=0.0)[0]
-    return f"{name} is no setting; did you mean {by_upper[nearest]}?"
 
 
 # -- Rules -------------------------------------------------------------------------------------------
@@ -514,103 +385,20 @@ def _problems_together(settings: Settings) -> Iterator[str]:
         yield "host must name an address to listen on."
     if settings.database_pool_min > settings.database_pool_max:
         yield "database_pool_min must not be above database_pool_max."
-    yield from _problems_of_url("DATABASE_URL", settings.database_url, _DATABASE_SCHEMES)
-    yield from _problems_of_url("REDIS_URL", settings.redis_url, _REDIS_SCHEMES)
-    yield from _problems_of_proxies(settings.trusted_proxies)
-    if settings.lethean_daemon_url is not None and (fault := fault_of_http(settings.lethean_daemon_url)):
-        yield f"lethean_daemon_url {fault}."
-    if not settings.lethean_chains or set(settings.lethean_chains) - _CHAINS:
-        yield f"lethean_chains must be some of {', '.join(sorted(_CHAINS))}."
-    if not _ASSET_ID.fullmatch(settings.lethean_native_asset_id):
-        yield "lethean_native_asset_id must be 64 hexadecimal digits in lower case."
-    for name, text in (("code", settings.lethean_native_code), ("name", settings.lethean_native_name)):
-        if not _CURRENCY_NAME.fullmatch(text):
-            yield f"lethean_native_{name} must be 1 to 32 letters, digits, spaces, points or dashes."
-    yield from _problems_of_origins(settings.web_origins)
-    yield from _problems_of_secret(settings)
-    yield from _problems_of_sealing_keys(settings.sealing_keys)
-    yield from _problems_of_deprecations(settings.truex_deprecated_versions)
+    yield from rules.problems_of_database(settings.database_url)
+    yield from rules.problems_of_redis(settings.redis_url)
+    yield from rules.problems_of_proxies(settings.trusted_proxies)
+    yield from rules.problems_of_daemon(settings.lethean_daemon_url)
+    yield from rules.problems_of_chains(settings.lethean_chains)
+    yield from rules.problems_of_currency(
+        settings.lethean_native_asset_id, settings.lethean_native_code, settings.lethean_native_name
+    )
+    yield from rules.problems_of_origins(settings.web_origins)
+    yield from rules.problems_of_secret(settings.jwt_secret, settings.production)
+    yield from rules.problems_of_sealing_keys(settings.sealing_keys)
+    yield from rules.problems_of_deprecations(settings.truex_deprecated_versions)
     if settings.production:
         yield from _problems_in_production(settings)
-
-
-def _problems_of_url(name: str, url: str | None, schemes: tuple[str, ...]) -> Iterator[str]:
-    """A URL may hold a password: no problem repeats it."""
-    if url is None:
-        return
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        yield f"{name} can not be read as a URL."
-        return
-    if scheme not in schemes:
-        yield f"{name} must begin with {schemes[0]}://."
-
-
-def fault_of_http(url: str) -> str:
-    """Why `url` can not be called by HTTP, as words after its name; "" when it can. Never repeats it."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        return "can not be read as a URL"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "must begin with http:// or https:// and name a host"
-    return "must not hold a user, a query or a fragment" if parts.username or parts.query or parts.fragment else ""
-
-
-def _problems_of_proxies(proxies: tuple[str, ...]) -> Iterator[str]:
-    for proxy in proxies:
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            yield f"trusted_proxies must be addresses or networks such as 10.0.0.0/8, not {proxy!r}."
-
-
-def _problems_of_origins(origins: tuple[str, ...]) -> Iterator[str]:
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
-            yield f"web_origins must be origins such as https://app.example.com, each by name, not {origin!r}."
-
-
-def _problems_of_secret(settings: Settings) -> Iterator[str]:
-    """The embedded venue takes a demo secret, but no short one: HS256 does not."""
-    if settings.jwt_secret is None:
-        return
-    short = len(settings.jwt_secret.encode(errors="replace")) < SHORTEST_SECRET_BYTES
-    weakness = weakness_of(settings.jwt_secret)
-    if weakness and (short or settings.production):
-        yield f"JWT_SECRET {weakness}. Make one with: openssl rand -base64 48"
-
-
-def _problems_of_sealing_keys(keys: tuple[str, ...]) -> Iterator[str]:
-    """No problem repeats a key."""
-    for place, key in enumerate(keys, start=1):
-        try:
-            sealing_key(key)
-        except ValueError as error:
-            yield f"sealing_keys, key {place}: {error}. Make one with: openssl rand -base64 32"
-
-
-def _problems_of_deprecations(texts: tuple[str, ...]) -> Iterator[str]:
-    for text in texts:
-        try:
-            deprecation_in(text)
-        except ValueError:
-            yield f"truex_deprecated_versions must be version:since:until with dates as 2026-06-01, not {text!r}."
-
-
-def deprecation_in(text: str) -> tuple[str, date, date | None]:
-    """The version, and since and until when, in `version:since:until`. Raises ValueError."""
-    name, since, *until = text.split(":")
-    if len(until) > 1 or not name:
-        raise ValueError("there are three parts at most")
-    sunset = date.fromisoformat(until[0]) if until else None
-    deprecated = date.fromisoformat(since)
-    if sunset is not None and sunset < deprecated:
-        raise ValueError("the end is before the beginning")
-    return name, deprecated, sunset
 
 
 def _problems_in_production(settings: Settings) -> Iterator[str]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from crossbook.settings import FILE_NAME, all_settings
+from crossbook.settings import all_settings
 from crossbook.settings_fields import Secrecy, Setting
+from crossbook.settings_loading import FILE_NAME
 
 _INTRODUCTION: Final = f"""\
 # Settings

@@ -15,7 +15,8 @@ from crossbook.demo import create_markets
 from crossbook.doctor import Finding
 from crossbook.panel import welcome
 from crossbook.running import run
-from crossbook.settings import LoadedSettings, RuntimeMode, Settings, SettingsError, load
+from crossbook.settings import RuntimeMode, Settings, SettingsError
+from crossbook.settings_loading import LoadedSettings, load
 from crossbook.storage.audit import STATEMENT_TIMEOUT_MS, audit
 from crossbook.storage.database import Database
 from crossbook.storage.embedded import EmbeddedPostgres

@@ -8,7 +8,7 @@ import pytest
 
 from crossbook import bootstrap
 from crossbook.application.desk import Desk
-from crossbook.settings import load as load_settings
+from crossbook.settings_loading import load as load_settings
 from crossbook.storage.running_server import address_of_running
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher

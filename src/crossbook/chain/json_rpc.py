@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from crossbook.application.chain import ChainError, ChainUnavailable
 from crossbook.chain.breaker import CircuitBreaker
-from crossbook.settings import fault_of_http
+from crossbook.settings_rules import fault_of_http
 from crossbook.system import Clock
 
 OK: Final = 200

@@ -31,8 +31,8 @@ from crossbook.storage.database import Database
 from crossbook.storage.errors import DatabaseUnavailable
 from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.users import UserStore
-from crossbook.swap_board import Operators, build_board
 from crossbook.system import SystemClock
+from crossbook.wiring.swap_board import Operators, build_board
 from tests.server.running import Recorded, setup_for
 from tests.storage.swapping import Heard
 

@@ -1,4 +1,4 @@
-"""The parts of the board of swaps, put together for `crossbook.bootstrap`."""
+"""The board of swaps: its use cases, what its dialect needs, and what runs beside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
