@@ -1,4 +1,4 @@
-"""What `crossbook keys` does: make, list and revoke the keys that sign requests."""
+"""What `crossbook keys` does: make, list, revoke and seal anew the keys that sign requests."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -7,14 +7,14 @@ from typing import TypeVar
 from rich.markup import escape
 from rich.table import Table
 
-from crossbook.application.api_keys import ApiKey, ApiKeys, KeyNotFound
+from crossbook.application.api_keys import ApiKey, ApiKeys, KeyNotFound, Resealed
 from crossbook.application.clients import Clients
 from crossbook.settings import Settings
 from crossbook.storage.api_keys import KeyStore
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
 from crossbook.system import SystemClock
-from crossbook.terminal import fail, output, plain_table
+from crossbook.terminal import complain, fail, output, plain_table
 from crossbook.venue_commands import on_database, settings_of, user_called
 from crossbook.wiring.secrets import sealer_of
 
@@ -90,6 +90,24 @@ def revoke(overrides: Mapping[str, object], key_id: str) -> None:
 
     _with_desk(overrides, work)
     output().print(f"Revoked {key_id}.")
+
+
+def reseal(overrides: Mapping[str, object], batch: int) -> bool:
+    """Seal every secret under the newest sealing key, and print how many were; False when some could not be opened.
+
+    Raises CrossbookError.
+    """
+
+    async def work(desk: Desk) -> Resealed:
+        return await desk.keys.reseal(batch)
+
+    result = _with_desk(overrides, work)
+    output().print(f"Sealed anew: {result.done}.")
+    for name, count in sorted(result.unopened.items()):
+        complain(f"{count} do not open: the sealing key {name} is missing, or they were changed. They are as before.")
+    if not result.unopened:
+        output().print("Every secret is sealed under the newest sealing key. The older ones may go.")
+    return not result.unopened
 
 
 def _with_desk(overrides: Mapping[str, object], work: Callable[[Desk], Awaitable[T]]) -> T:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from crossbook.terminal import DataOption, saying_what_failed
+from crossbook.terminal import NOT_FINE, DataOption, saying_what_failed
 
 MAX_TIER: Final = 32_767
 
@@ -65,6 +65,23 @@ def revoke_key(
 
     with saying_what_failed():
         keys_command.revoke({"data_dir": data}, key)
+
+
+@keys_app.command("reseal")
+def reseal_keys(
+    batch: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many in one transaction.")] = 500,
+    data: DataOption = None,
+) -> None:
+    """Seal the secrets of all keys under the newest sealing key, so that the older ones may go.
+
+    Say first in the settings of every process that there is a new one, and start them again. It can be broken off,
+    and run again. Exits with 1 when a secret does not open.
+    """
+    from crossbook import keys_command
+
+    with saying_what_failed():
+        if not keys_command.reseal({"data_dir": data}, batch):
+            raise typer.Exit(NOT_FINE)
 
 
 # -- Clients and fees --------------------------------------------------------------------------------

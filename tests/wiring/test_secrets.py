@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbook.security.sealing import new_sealing_key
+from crossbook.security.sealing import key_name, new_sealing_key
 from crossbook.settings import Settings
 from crossbook.venue import VenueError
 from crossbook.wiring.secrets import SEALING_FILE, SIGNING_FILE, sealer_of, signing_secret
@@ -34,6 +34,15 @@ def test_what_was_sealed_is_opened_by_the_key_that_was_kept(settings: Settings) 
     sealed = sealer_of(settings).seal("a secret", "its place")
     assert sealer_of(settings).open(sealed, "its place") == "a secret"
     assert mode(settings.data_dir / SEALING_FILE) == 0o600
+
+
+def test_a_new_key_goes_on_a_line_before_the_old_one(settings: Settings) -> None:
+    file = settings.data_dir / SEALING_FILE
+    sealed = sealer_of(settings).seal("a secret", "its place")
+    file.write_text(f"{new_sealing_key()}\n{file.read_text()}")
+    both = sealer_of(settings)
+    assert both.open(sealed, "its place") == "a secret"
+    assert key_name(both.seal("a secret", "its place")) == both.current != key_name(sealed)
 
 
 def test_the_settings_have_the_first_word(settings: Settings) -> None:

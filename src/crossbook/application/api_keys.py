@@ -1,7 +1,8 @@
 """Keys that sign requests: made, listed, revoked, and found again by whoever checks a signature."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -10,13 +11,16 @@ from uuid import UUID
 from crossbook.application.clients import Client
 from crossbook.application.clock import WallClock
 from crossbook.application.errors import ApplicationError, InvalidOrder
-from crossbook.security.sealing import Sealer
+from crossbook.security.sealing import Sealer, SealError, key_name
 from crossbook.system import random_uuid, secret_token
 
 MAX_NETWORKS: Final = 64
 MAX_NAME: Final = 100
 SECRET_BYTES: Final = 32
 NOTE_USE_EVERY_MS: Final = 60_000
+RESEAL_BATCH: Final = 500
+FIRST_KEY_ID: Final = str(UUID(int=0))
+"""Less than the id of any key."""
 
 
 class KeyNotFound(ApplicationError):
@@ -90,6 +94,28 @@ class IssuedKey:
         return f"IssuedKey({self.key.key_id})"
 
 
+@dataclass(frozen=True)
+class SealedSecret:
+    """The sealed secret of a key. `repr` shows none of it."""
+
+    key_id: str
+    sealed: str
+
+    def __repr__(self) -> str:
+        return f"SealedSecret({self.key_id})"
+
+
+@dataclass(frozen=True)
+class Resealed:
+    """How many secrets were sealed anew, and how many could not be, by the name of the sealing key that is missing.
+
+    A secret that does not open for another reason than a missing key is under the name of the key that it names.
+    """
+
+    done: int
+    unopened: Mapping[str, int]
+
+
 class KeyStore(Protocol):
     """Where keys are kept. `crossbook.storage.api_keys` is one."""
 
@@ -111,6 +137,17 @@ class KeyStore(Protocol):
 
     async def note_use(self, key_id: str, now_ms: int, unless_after_ms: int) -> None:
         """Note when a key was used, unless a later use than `unless_after_ms` is noted."""
+        ...
+
+    async def sealed_otherwise(self, sealing_key: str, after_key_id: str, limit: int) -> list[SealedSecret]:
+        """Secrets that another key than the one of this name sealed, by key id, of greater ids than `after_key_id`.
+
+        Those of revoked keys are among them.
+        """
+        ...
+
+    async def reseal(self, old: Sequence[SealedSecret], new: Sequence[SealedSecret]) -> int:
+        """Put new seals in the place of old ones, all in one transaction; how many were still the old ones."""
         ...
 
     async def take_signature(self, signature: bytes, now_ms: int, expires_at_ms: int) -> bool:
@@ -176,6 +213,34 @@ class ApiKeys:
             return None
         secret = self._sealer.open(found.sealed_secret, found.key.key_id)
         return SigningKey(found.key, secret.encode(), found.clients)
+
+    async def reseal(self, batch: int = RESEAL_BATCH) -> Resealed:
+        """Seal every secret under the newest sealing key that another one has sealed, `batch` at a time.
+
+        Each batch is a transaction of its own, and a secret opens before it and after it: so this can be broken off
+        at any moment, run again, and run beside a venue that knows both keys. A secret that does not open stays as
+        it is, and is counted.
+        """
+        done = 0
+        while (found := await self._reseal_once(batch)).done:  # until nothing came meanwhile
+            done += found.done
+        return Resealed(done, found.unopened)
+
+    async def _reseal_once(self, batch: int) -> Resealed:
+        done, after, unopened = 0, FIRST_KEY_ID, Counter[str]()
+        while page := await self._store.sealed_otherwise(self._sealer.current, after, batch):
+            after = page[-1].key_id
+            old, new = [], []
+            for each in page:
+                try:
+                    secret = self._sealer.open(each.sealed, each.key_id)
+                except SealError:
+                    unopened[key_name(each.sealed)] += 1
+                    continue
+                old.append(each)
+                new.append(SealedSecret(each.key_id, self._sealer.seal(secret, each.key_id)))
+            done += await self._store.reseal(old, new)
+        return Resealed(done, unopened)
 
     async def note_use(self, key_id: str) -> None:
         """Note that a key is used now: in the store at most once a minute."""

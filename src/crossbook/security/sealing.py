@@ -53,6 +53,11 @@ class Sealer:
         self._keys = {_name_of(key): key for key in keys}
         self._current = _name_of(keys[0])
 
+    @property
+    def current(self) -> str:
+        """The name of the first key, which sealed secrets begin with."""
+        return self._current
+
     def seal(self, secret: str, context: str) -> str:
         """`secret` sealed for `context`."""
         nonce = random_bytes(NONCE_BYTES)
@@ -65,7 +70,7 @@ class Sealer:
         name, _, text = sealed.partition(".")
         key = self._keys.get(name)
         if key is None:
-            raise SealError(f"the sealing key {name[:_NAME_CHARACTERS]} is not among those given")
+            raise SealError(f"the sealing key {key_name(sealed)} is not among those given")
         try:
             data = base64.b64decode(text, validate=True)
             return crypto_aead_xchacha20poly1305_ietf_decrypt(
@@ -74,9 +79,10 @@ class Sealer:
         except (CryptoError, NotBase64, ValueError, TypeError) as error:
             raise SealError("a sealed secret was changed, or belongs elsewhere") from error
 
-    def is_current(self, sealed: str) -> bool:
-        """Whether a secret is sealed under the first key."""
-        return sealed.partition(".")[0] == self._current
+
+def key_name(sealed: str) -> str:
+    """The name of the key that sealed a secret."""
+    return sealed.partition(".")[0][:_NAME_CHARACTERS]
 
 
 def _name_of(key: bytes) -> str:

@@ -1,9 +1,10 @@
 """Keys that sign requests, and the signatures that were used: the port of `crossbook.application.api_keys`."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
-from crossbook.application.api_keys import ApiKey, StoredKey
+from crossbook.application.api_keys import ApiKey, SealedSecret, StoredKey
 from crossbook.application.errors import InvalidOrder
 from crossbook.storage.clients import of_user
 from crossbook.storage.database import Database, Row
@@ -95,6 +96,34 @@ class KeyStore:
                 key_id,
                 now_ms,
                 unless_after_ms,
+            )
+
+    async def sealed_otherwise(self, sealing_key: str, after_key_id: str, limit: int) -> list[SealedSecret]:
+        """Secrets that another key than the one of this name sealed, by key id, of greater ids than `after_key_id`."""
+        async with self._database.each_alone() as transaction:
+            rows = await transaction.rows(
+                """
+                SELECT key_id, sealed_secret FROM api_keys
+                WHERE key_id > $2 AND split_part(sealed_secret, '.', 1) <> $1 ORDER BY key_id LIMIT $3
+                """,
+                sealing_key,
+                after_key_id,
+                limit,
+            )
+        return [SealedSecret(str(row["key_id"]), row["sealed_secret"]) for row in rows]
+
+    async def reseal(self, old: Sequence[SealedSecret], new: Sequence[SealedSecret]) -> int:
+        """Put new seals in the place of old ones, all in one transaction; how many were still the old ones."""
+        async with self._database.transaction() as transaction:
+            return await transaction.execute(
+                """
+                UPDATE api_keys SET sealed_secret = given.new
+                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS given (key_id, old, new)
+                WHERE api_keys.key_id = given.key_id AND sealed_secret = given.old
+                """,
+                [each.key_id for each in new],
+                [each.sealed for each in old],
+                [each.sealed for each in new],
             )
 
     async def take_signature(self, signature: bytes, now_ms: int, expires_at_ms: int) -> bool:

@@ -26,7 +26,10 @@ def signing_secret(settings: Settings) -> str:
 
 
 def sealer_of(settings: Settings) -> Sealer:
-    """What seals secrets in the database. Raises DataFolderError and VenueError."""
+    """What seals secrets in the database. Raises DataFolderError and VenueError.
+
+    The file of the data folder has one key on each line, the newest first.
+    """
     if settings.sealing_keys:
         return Sealer([sealing_key(key) for key in settings.sealing_keys])
     file = settings.data_dir / SEALING_FILE
@@ -35,6 +38,6 @@ def sealer_of(settings: Settings) -> Sealer:
         text = new_sealing_key()
         private_files.write(file, text + "\n")
     try:
-        return Sealer([sealing_key(text)])
+        return Sealer([sealing_key(line) for line in text.splitlines()])
     except ValueError as error:
         raise VenueError(f"{file} is damaged: {error}; put it back from a backup") from error

@@ -6,7 +6,6 @@ import time
 from typing import Any, Final
 
 from crossbook.application.clients import FeeTier
-from crossbook.storage.clients import ClientStore
 from tests.dialects.flux.venue import FluxVenue
 from tests.dialects.truex.signing import Organization, SigningClient
 from tests.dialects.truex.venue import organization
@@ -52,16 +51,8 @@ def with_tiers(venue: FluxVenue, mnemonic: str, amounts: dict[str, str], maker: 
     """A client of these fee tiers."""
     who = organization(venue, mnemonic, amounts)
 
-    async def set_tiers() -> None:
-        async with venue.parts.database.transaction() as transaction:
-            await transaction.execute(
-                "UPDATE clients SET maker_fee_tier = $2, taker_fee_tier = $3 WHERE account_id = $1",
-                who.client_id,
-                maker,
-                taker,
-            )
-
-    venue.run(set_tiers())
+    clients = venue.parts.truex.clients
+    venue.run(clients.set_fee_tiers(venue.run(clients.called(mnemonic)), maker, taker))
     return Client(venue, who)
 
 
@@ -70,9 +61,8 @@ def now_ns() -> str:
 
 
 def test_holds_and_fees_follow_the_tiers_of_each_client(venue: FluxVenue) -> None:
-    store = ClientStore(venue.parts.database)
     for tier in (FeeTier(1, 100, 400), FeeTier(2, -50, 300)):
-        venue.run(store.put_fee_tier(tier))
+        venue.run(venue.parts.truex.clients.put_fee_tier(tier))
     unit = 10**6
     buyer = with_tiers(venue, "tier-buyer", {"PYUSD": "100000"}, maker=2, taker=1)
     seller = with_tiers(venue, "tier-seller", {"BTC": "2"}, maker=0, taker=2)
