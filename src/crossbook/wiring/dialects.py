@@ -88,6 +88,7 @@ def stream_services(core: Core, members: Membership) -> StreamServices:
         unavailable=UNAVAILABLE,
         account_feed=core.parts.account_feed or NoAccountFeed(),
         socket_subscriptions=core.settings.socket_subscriptions,
+        ranks=Ranks(core.database, core.clock),
     )
 
 
