@@ -3,6 +3,7 @@
     up                      a whole venue, with everything it needs
     api, worker             its parts, for production
     migrate, audit, config  schema, books, settings
+    keys, truex             keys that sign requests; clients, their status and fees
     wallet-sim              simulated wallets and a chain daemon
     replay, simulate        the engine alone, on a tape; a market with its risk, on a price path
     doctor                  what runs here
@@ -11,8 +12,6 @@ Exit codes: 0 fine, 1 a difference or something to repair, 2 bad input or usage.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -26,14 +25,14 @@ from crossbook.domain.errors import CrossbookError
 from crossbook.replay.command import Draw, Plan, TapeFormat, execute, report_table
 from crossbook.replay.runner import DEFAULT_BATCH
 from crossbook.replay.tables import TapeError
+from crossbook.signing_cli import keys_app, truex_app
 from crossbook.simulation.command import Draw as SimulationDraw
-from crossbook.terminal import complain, fail, output, plain_table
+from crossbook.terminal import NOT_FINE, DataOption, fail, output, plain_table, saying_what_failed
 from crossbook.wallet_sim.faults import Fault
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 FINE: Final = 0
-NOT_FINE: Final = 1
 MAX_BATCH: Final = 100_000
 PLOT_BATCH: Final = 100
 """Commands at a time with a picture: the book is looked at once after each group."""
@@ -261,19 +260,6 @@ def _colour(finding: Finding) -> str:
 # -- The venue ---------------------------------------------------------------------------------------
 HostOption = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")]
 PortOption = Annotated[int | None, typer.Option("--port", metavar="N", help="The port to listen on; 0 for a free one.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", file_okay=False, metavar="DIR", help="The folder of the embedded venue.")
-]
-
-
-@contextmanager
-def _saying_what_failed() -> Iterator[None]:
-    """An error that has an explanation ends the command with it, on standard error, and 1."""
-    try:
-        yield
-    except CrossbookError as error:
-        complain(str(error))
-        raise typer.Exit(NOT_FINE) from error
 
 
 @app.command()
@@ -290,7 +276,7 @@ def up(
     """
     from crossbook import venue_commands
 
-    with _saying_what_failed():
+    with saying_what_failed():
         venue_commands.up({"host": host, "port": port, "data_dir": data, "bots": bots, "seed": seed})
 
 
@@ -299,7 +285,7 @@ def api(host: HostOption = None, port: PortOption = None) -> None:
     """Run the API of a production venue. Needs DATABASE_URL, REDIS_URL and JWT_SECRET."""
     from crossbook import venue_commands
 
-    with _saying_what_failed():
+    with saying_what_failed():
         venue_commands.api({"host": host, "port": port})
 
 
@@ -312,7 +298,7 @@ def worker(name: Annotated[WorkerName, typer.Argument(help="Which worker.")]) ->
     """
     from crossbook import venue_commands
 
-    with _saying_what_failed():
+    with saying_what_failed():
         venue_commands.worker(name)
 
 
@@ -326,7 +312,7 @@ def migrate(
     """Bring the schema of the database up to date."""
     from crossbook import venue_commands
 
-    with _saying_what_failed():
+    with saying_what_failed():
         venue_commands.migrate_schema({"data_dir": data}, demo_markets)
 
 
@@ -339,7 +325,7 @@ def audit(data: DataOption = None) -> None:
     from crossbook import venue_commands
     from crossbook.audit_table import show_audit
 
-    with _saying_what_failed():
+    with saying_what_failed():
         code = show_audit(venue_commands.audit_venue({"data_dir": data}), output())
     if code:
         raise typer.Exit(code)
@@ -380,7 +366,7 @@ def wallet_sim(
     """
     from crossbook import wallet_sim_command
 
-    with _saying_what_failed():
+    with saying_what_failed():
         wallet_sim_command.run(
             wallet_sim_command.Options(
                 host, port, tuple(wallet or ()), demo, data, tuple(fault or ()), proposal_bytes, signatures
@@ -388,53 +374,8 @@ def wallet_sim(
         )
 
 
-keys_app = typer.Typer(help="Keys of programs that sign their requests (TrueX).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
-
-
-@keys_app.command("create")
-def create_key(
-    user: Annotated[str, typer.Argument(help="The user: e-mail or number.")],
-    scope: Annotated[
-        list[str] | None, typer.Option(metavar="SCOPE", help="read, trade or transfer; may be repeated. All without.")
-    ] = None,
-    name: Annotated[str, typer.Option(metavar="TEXT", help="What to call the key.")] = "",
-    network: Annotated[
-        list[str] | None, typer.Option(metavar="CIDR", help="Where it may be used from; may be repeated.")
-    ] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=36_500, metavar="N", help="How long it is good.")] = None,
-    mnemonic: Annotated[str, typer.Option(metavar="NAME", help="What to call the user's first client.")] = "",
-    data: DataOption = None,
-) -> None:
-    """Make a key, and the user's first client if there is none. The secret is shown this once."""
-    from crossbook import keys_command
-
-    scopes = scope or ["read", "trade", "transfer"]
-    with _saying_what_failed():
-        keys_command.create({"data_dir": data}, user, scopes, name, network or [], days, mnemonic)
-
-
-@keys_app.command("list")
-def list_keys(
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Of this user only: e-mail or number.")] = None,
-    data: DataOption = None,
-) -> None:
-    """List keys without their secrets."""
-    from crossbook import keys_command
-
-    with _saying_what_failed():
-        keys_command.show({"data_dir": data}, user)
-
-
-@keys_app.command("revoke")
-def revoke_key(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id.")], data: DataOption = None
-) -> None:
-    """Revoke a key: within seconds it opens nothing."""
-    from crossbook import keys_command
-
-    with _saying_what_failed():
-        keys_command.revoke({"data_dir": data}, key)
+app.add_typer(truex_app, name="truex")
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """What `crossbook keys` does: make, list and revoke the keys that sign requests."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -8,16 +7,15 @@ from typing import TypeVar
 from rich.markup import escape
 from rich.table import Table
 
-from crossbook.application.accounts import User
 from crossbook.application.api_keys import ApiKey, ApiKeys, KeyNotFound
 from crossbook.application.clients import Clients
+from crossbook.settings import Settings
 from crossbook.storage.api_keys import KeyStore
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
-from crossbook.storage.users import UserStore
 from crossbook.system import SystemClock
 from crossbook.terminal import fail, output, plain_table
-from crossbook.venue_commands import database_address, settings_of
+from crossbook.venue_commands import on_database, settings_of, user_called
 from crossbook.wiring.secrets import sealer_of
 
 T = TypeVar("T")
@@ -27,17 +25,14 @@ DAY_MS = 86_400_000
 class Desk:
     """The use cases of keys on the venue's database."""
 
-    def __init__(self, database: Database, keys: ApiKeys) -> None:
-        self.keys = keys
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.keys = ApiKeys(KeyStore(database), sealer_of(settings), SystemClock())
         self.clients = Clients(ClientStore(database), SystemClock())
-        self._users = UserStore(database)
+        self._database = database
 
-    async def user(self, name: str) -> User:
+    async def user_id(self, name: str) -> int:
         """The user of this e-mail or number. Exits with 2 when there is none."""
-        found = await (self._users.by_id(int(name)) if name.isdigit() else self._users.by_email(name.strip().lower()))
-        if found is None:
-            fail(f"there is no user {name}")
-        return found
+        return (await user_called(self._database, name)).user_id
 
 
 def create(
@@ -52,12 +47,12 @@ def create(
     """Make a key and print it with its secret, which nobody can read again. Raises CrossbookError."""
 
     async def work(desk: Desk) -> Table:
-        owner = await desk.user(user)
-        client = await desk.clients.ensure_first(owner.user_id, mnemonic)
+        owner = await desk.user_id(user)
+        client = await desk.clients.ensure_first(owner, mnemonic)
         ends_ms = None if days is None else SystemClock().now_ms() + days * DAY_MS
-        issued = await desk.keys.issue(owner.user_id, scopes, name=name, networks=networks, expires_at_ms=ends_ms)
+        issued = await desk.keys.issue(owner, scopes, name=name, networks=networks, expires_at_ms=ends_ms)
         table = plain_table()
-        table.add_row("Organization", str(owner.user_id))
+        table.add_row("Organization", str(owner))
         table.add_row("Client", f"{client.account_id} {client.mnemonic}")
         table.add_row("Key", issued.key.key_id)
         table.add_row("Secret", escape(issued.secret))
@@ -71,7 +66,7 @@ def show(overrides: Mapping[str, object], user: str | None) -> None:
     """Print keys without their secrets. Raises CrossbookError."""
 
     async def work(desk: Desk) -> list[ApiKey]:
-        return await desk.keys.list(None if user is None else (await desk.user(user)).user_id)
+        return await desk.keys.list(None if user is None else await desk.user_id(user))
 
     table = plain_table()
     for key in _with_desk(overrides, work):
@@ -100,16 +95,10 @@ def revoke(overrides: Mapping[str, object], key_id: str) -> None:
 def _with_desk(overrides: Mapping[str, object], work: Callable[[Desk], Awaitable[T]]) -> T:
     settings = settings_of(overrides).settings
 
-    async def connected(address: str) -> T:
-        database = await Database.connect(address, max_connections=1)
-        try:
-            keys = ApiKeys(KeyStore(database), sealer_of(settings), SystemClock())
-            return await work(Desk(database, keys))
-        finally:
-            await database.close()
+    async def at_desk(database: Database) -> T:
+        return await work(Desk(database, settings))
 
-    with database_address(settings) as address:
-        return asyncio.run(connected(address))
+    return on_database(settings, at_desk)
 
 
 def _day(time_ms: int | None) -> str:

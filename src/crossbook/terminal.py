@@ -1,14 +1,34 @@
-"""How the commands print: tables without lines, colour on a terminal only."""
+"""What the commands share: options, how they end, and how they print, in colour on a terminal only."""
 
-from typing import Final, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crossbook.domain.errors import CrossbookError
+
+NOT_FINE: Final = 1
 BAD_INPUT: Final = 2
 _WIDTH_WITHOUT_TERMINAL: Final = 200
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", file_okay=False, metavar="DIR", help="The folder of the embedded venue.")
+]
+
+
+@contextmanager
+def saying_what_failed() -> Iterator[None]:
+    """An error that has an explanation ends the command with it, on standard error, and 1."""
+    try:
+        yield
+    except CrossbookError as error:
+        complain(str(error))
+        raise typer.Exit(NOT_FINE) from error
 
 
 def output() -> Console:

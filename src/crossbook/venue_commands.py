@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.markup import escape
 from rich.table import Table
 
 from crossbook import bootstrap, logs
+from crossbook.application.accounts import User
 from crossbook.application.audit import Check
 from crossbook.demo import create_markets
 from crossbook.doctor import Finding
+from crossbook.domain.orders import MAX_ID
 from crossbook.panel import welcome
 from crossbook.running import run
 from crossbook.settings import RuntimeMode, Settings, SettingsError
@@ -23,12 +25,14 @@ from crossbook.storage.embedded import EmbeddedPostgres
 from crossbook.storage.errors import DatabaseUnavailable
 from crossbook.storage.migrate import migrate
 from crossbook.storage.running_server import address_of_running
+from crossbook.storage.users import UserStore
 from crossbook.system import SystemClock
 from crossbook.terminal import fail, output, plain_table
 from crossbook.venue import WORKER_ROLES, Role, Venue
 from crossbook.venue_doctor import examine_venue
 from crossbook.wallet_doctor import examine_wallets
 
+T = TypeVar("T")
 ALL_WORKERS: Final = "all"
 
 
@@ -115,6 +119,30 @@ def audit_venue(overrides: Mapping[str, object]) -> list[Check]:
 
     with database_address(settings) as address:
         return asyncio.run(work(address))
+
+
+def on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` gives on the venue's database, whether the venue runs or not. Raises CrossbookError."""
+
+    async def connected(address: str) -> T:
+        database = await Database.connect(address, max_connections=1)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    with database_address(settings) as address:
+        return asyncio.run(connected(address))
+
+
+async def user_called(database: Database, name: str) -> User:
+    """The user of this e-mail or number. Exits with 2 when there is none."""
+    users = UserStore(database)
+    number = int(name) if name.isascii() and name.isdigit() else 0
+    found = await (users.by_id(min(number, MAX_ID)) if number else users.by_email(name.strip().lower()))
+    if found is None:
+        fail(f"there is no user {name}")
+    return found
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import strategies as st
 
-from crossbook.domain.fees import LiquidityRole, fee_reserve_units, fee_units, rate_of, reserve_rate
+from crossbook.domain.fees import LiquidityRole, fee_reserve_units, fee_units, order_rates, rate_of, reserve_rate
 from tests.domain.cases import ceil_of, holds_for, perp, ppm, usdc
 
 VECTORS = [
@@ -56,3 +56,17 @@ def test_a_fee_is_the_exact_one_rounded_up(notional: int, rate: int, more: int) 
     # A trade never costs the fee account anything while the taker pays at least the rebate.
     assert fee_units(notional, abs(rate)) + fee_units(notional, -abs(rate)) in (0, 1)
     assert fee_units(abs(notional) + more, abs(rate)) >= fee_units(notional, abs(rate))
+
+
+@pytest.mark.parametrize(
+    ("maker", "taker", "received", "rates"),
+    [
+        (200, 500, False, (200, 500)),
+        (600, 500, False, (500, 500)),  # a maker never pays more than was set aside
+        (-200, 500, False, (-200, 500)),
+        (-200, 500, True, (0, 500)),  # and gets no rebate of a fee that was paid in another asset
+        (200, 0, True, (0, 0)),
+    ],
+)
+def test_rates_that_were_set_apart_fit_together(maker: int, taker: int, received: bool, rates: tuple[int, int]) -> None:
+    assert order_rates(maker, taker, received) == rates

@@ -33,7 +33,7 @@ WRONG: list[tuple[str, str, Change]] = [
     ("clients_of_users_only", "clients", {"account_id": "2"}),
     ("clients_mnemonic_form", "clients", {"mnemonic": "'A B'"}),
     ("clients_mnemonic_form", "clients", {"mnemonic": "''"}),
-    ("clients_status_known", "clients", {"status": "4"}),
+    ("clients_status_known", "clients", {"status": "5"}),
     ("clients_type_known", "clients", {"type": "0"}),
     ("clients_fee_tiers_range", "clients", {"maker_fee_tier": "-1"}),
     ("clients_fee_tiers_range", "clients", {"taker_fee_tier": "-1"}),

@@ -4,7 +4,7 @@ import pytest
 
 from crossbook.application.accounts import UserKind
 from crossbook.application.api_keys import NOTE_USE_EVERY_MS, ApiKeys, KeyNotFound
-from crossbook.application.clients import ClientNotFound, Clients, FeeTier, NewClient
+from crossbook.application.clients import ClientNotFound, Clients, NewClient
 from crossbook.application.errors import InvalidOrder
 from crossbook.domain.orders import SelfTradePrevention
 from crossbook.security.sealing import Sealer, SealError
@@ -154,13 +154,3 @@ def test_a_users_own_account_stays_the_first(database_url: str) -> None:
         assert await UserStore(database).by_id(alice) == before
 
     using(database_url, scenario)
-
-
-def test_fee_tiers_are_kept(database_url: str) -> None:
-    async def scenario(database: Database) -> list[FeeTier]:
-        office = Office(database)
-        for rate in (100, 200):
-            await office.store.put_fee_tier(FeeTier(1, -50, rate))
-        return list(await office.clients.fee_tiers())
-
-    assert using(database_url, scenario) == [FeeTier(1, -50, 200)]

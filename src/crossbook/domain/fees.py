@@ -21,6 +21,16 @@ def rate_of(role: LiquidityRole, maker_fee_ppm: int, taker_fee_ppm: int) -> int:
     return maker_fee_ppm if role is LiquidityRole.MAKER else taker_fee_ppm
 
 
+def order_rates(maker_fee_ppm: int, taker_fee_ppm: int, received: bool) -> tuple[int, int]:
+    """The rates, as maker and as taker, of an order whose two rates were set apart from each other.
+
+    A maker's is never more than a taker's, since that is what an order sets aside. Where fees come out of what is
+    `received` there is no rebate: a taker who buys would have paid in base the fee that covers it.
+    """
+    maker = min(maker_fee_ppm, taker_fee_ppm)
+    return (max(maker, 0) if received else maker), taker_fee_ppm
+
+
 def fee_units(notional_units: int, rate_ppm: int) -> int:
     """`ceil(|notional| * rate)`: the fee of one fill, negative for a rebate, in the units of the notional."""
     return mul_div_ceil(abs(notional_units), rate_ppm, MILLION)

@@ -1,10 +1,12 @@
 """Clients of organizations and their fee tiers: the port of `crossbook.application.clients`."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from crossbook.application.clients import Client, ClientStatus, ClientType, FeeTier, NewClient
+from crossbook.application.clients import Client, ClientStatus, ClientType, FeeTier, Leftovers, NewClient
 from crossbook.application.errors import InvalidOrder
-from crossbook.domain.orders import SelfTradePrevention
+from crossbook.domain.orders import MAX_ID, SelfTradePrevention
+from crossbook.storage.admission import read_balances, read_positions
 from crossbook.storage.database import Database, Row, Transaction
 from crossbook.storage.errors import ConstraintViolated
 
@@ -34,16 +36,32 @@ async def of_user(transaction: Transaction, user_id: int) -> list[Client]:
     return [client_of(row) for row in rows]
 
 
+MAX_DIGITS: Final = len(str(MAX_ID))
+
+
 class ClientStore:
     """Clients in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_organization(self, organization_id: int) -> list[Client]:
-        """Its clients, by id."""
+    async def of_organization(self, organization_id: int | None) -> list[Client]:
+        """Its clients, or everybody's, by id."""
         async with self._database.each_alone() as transaction:
-            return await of_user(transaction, organization_id)
+            if organization_id is not None:
+                return await of_user(transaction, organization_id)
+            return [client_of(row) for row in await transaction.rows(f"{CLIENTS} ORDER BY account_id")]
+
+    async def called(self, name: str) -> Client | None:
+        """The client of this id, else of this mnemonic, whosever it is."""
+        account_id = int(name) if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS else 0
+        async with self._database.each_alone() as transaction:
+            row = await transaction.row(
+                f"{CLIENTS} WHERE account_id = $1 OR mnemonic = $2 ORDER BY account_id = $1 DESC LIMIT 1",
+                min(account_id, MAX_ID),
+                name,
+            )
+        return None if row is None else client_of(row)
 
     async def own_account(self, organization_id: int) -> int | None:
         """The organization's own account: its first. None when there is no such user."""
@@ -99,6 +117,36 @@ class ClientStore:
             row = await transaction.row(statement, organization_id, account_id)
         return None if row is None else client_of(row)
 
+    async def set_status(self, account_id: int, status: ClientStatus) -> Client | None:
+        """Let a client trade, or not; None when there is none, or it is closed."""
+        statement = "UPDATE clients SET status = $2 WHERE account_id = $1 AND status <> 4"
+        return await self._change(statement, account_id, status)
+
+    async def set_fee_tiers(self, account_id: int, maker_tier: int, taker_tier: int) -> Client | None:
+        """Change what the client's later orders pay; None when there is none, or it is closed."""
+        statement = "UPDATE clients SET maker_fee_tier = $2, taker_fee_tier = $3 WHERE account_id = $1 AND status <> 4"
+        return await self._change(statement, account_id, maker_tier, taker_tier)
+
+    async def close(self, account_id: int) -> Leftovers | None:
+        """Close a client for ever, unless something of it is left: that is given back.
+
+        Money and positions are locked meanwhile, so that nothing new begins.
+        """
+        async with self._database.transaction() as transaction:
+            left = await _leftovers(transaction, account_id)
+            if str(left):
+                return left
+            await transaction.execute(
+                "UPDATE clients SET status = $2 WHERE account_id = $1", account_id, ClientStatus.CLOSED
+            )
+        return None
+
+    async def _change(self, statement: str, account_id: int, *values: int) -> Client | None:
+        async with self._database.transaction() as transaction:
+            changed = await transaction.execute(statement, account_id, *values)
+            row = await transaction.row(f"{CLIENTS} WHERE account_id = $1", account_id)
+        return None if row is None or not changed else client_of(row)
+
     async def fee_tiers(self) -> list[FeeTier]:
         """Every tier but 0, by number."""
         async with self._database.each_alone() as transaction:
@@ -134,3 +182,23 @@ async def _require_own(transaction: Transaction, user_id: int, account_id: int) 
     owner = await transaction.value("SELECT user_id FROM accounts WHERE account_id = $1", account_id)
     if owner != user_id:
         raise InvalidOrder("account_id", "must be an account of the organization")
+
+
+async def _leftovers(transaction: Transaction, account_id: int) -> Leftovers:
+    """What the account still has, locked until the transaction ends."""
+    owned = [
+        asset_id
+        for (_, asset_id), balance in (await read_balances(transaction, [account_id])).items()
+        if balance.total_units
+    ]
+    positions = await read_positions(transaction, [account_id])
+    orders, transfers = await transaction.row(
+        """
+        SELECT (SELECT count(*) FROM orders WHERE account_id = $1 AND is_live),
+            (SELECT count(*) FROM transfers WHERE account_id = $1 AND status <= 2)
+        """,
+        account_id,
+    ) or (0, 0)
+    assets = await transaction.rows("SELECT name FROM assets WHERE asset_id = ANY ($1::bigint[]) ORDER BY name", owned)
+    held = sum(1 for row in positions.values() if row.margin.position_lots)
+    return Leftovers(orders, transfers, held, tuple(row["name"] for row in assets))

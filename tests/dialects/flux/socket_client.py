@@ -1,6 +1,7 @@
 """A client of Flux's WebSocket, as careful as a program should be: it keeps a book and checks every rule."""
 
 import json
+import socket
 import time
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ class SocketClient:
 
     def send(self, **request: Any) -> None:
         self.connection.send(json.dumps(request))
+
+    def lose(self) -> None:
+        """Break the connection off, without a word to the venue."""
+        self.connection.socket.shutdown(socket.SHUT_RDWR)
 
     def raw(self) -> Message:
         """The next message of any kind."""

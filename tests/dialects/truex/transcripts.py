@@ -4,13 +4,15 @@ Markets and assets are known by their names: <BTCPYUSD>, <assetPYUSD>.
 
 Directives beside those of every player: organization NAME ASSET:AMOUNT... (its client, id and key are known as
 <nameClient>, <nameOrganization> and <nameKey>), reader NAME (an organization whose key may only read), client NAME
-ORGANIZATION (another client of it), revoke NAME, rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
+ORGANIZATION (another client of it), revoke NAME, suspend NAME, resume NAME and close NAME (what an operator does to a
+client, which is known within two seconds), rest NAME SYMBOL SIDE QTY PRICE (a limit order, entered at the desk),
 band SYMBOL BASIS-POINTS REFERENCE (price bands around that price), pay TRANSFER (the custodian does, and the transfer
 is completed), now NAME (<NAME> is the time in nanoseconds, a second ahead).
 """
 
 from itertools import count
 
+from crossbook.application.clients import Client
 from crossbook.application.requests import NewOrder, SystemRequest
 from crossbook.domain.commands import ConfigureMarket, SingleCommand
 from crossbook.domain.orders import OrderType, Side
@@ -62,6 +64,18 @@ class Player(TranscriptPlayer):
 
     def _do_revoke(self, name: str) -> None:
         self._venue.run(self._venue.parts.keys.revoke(self._signers[name].who.key_id))
+
+    def _do_suspend(self, name: str) -> None:
+        self._venue.run(self._venue.parts.truex.clients.suspend(self._client_of(name)))
+
+    def _do_resume(self, name: str) -> None:
+        self._venue.run(self._venue.parts.truex.clients.resume(self._client_of(name)))
+
+    def _do_close(self, name: str) -> None:
+        self._venue.run(self._venue.parts.truex.clients.close(self._client_of(name)))
+
+    def _client_of(self, name: str) -> Client:
+        return self._venue.run(self._venue.parts.truex.clients.called(str(self._signers[name].who.client_id)))
 
     def _do_rest(self, name: str, symbol: str, side: str, qty: str, price: str) -> None:
         market = self._venue.parts.markets.named(symbol)

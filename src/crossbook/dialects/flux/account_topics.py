@@ -1,14 +1,17 @@
 """The private topics of one user: orders, positions and balances, as settled.
 
 They are made from the account feed. A message's numbers are those of the user's topic, the same on every connection.
+They are followed on for a while after the last listener left, so that who comes back hears what was missed.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from msgspec import UnsetType
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from crossbook.application.accounts import User
 from crossbook.application.feeds import AccountChange, DropReason, SubscriptionDropped
@@ -16,24 +19,43 @@ from crossbook.application.portfolio import Portfolio
 from crossbook.application.views import Holdings, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas, translate
 from crossbook.dialects.flux.services import StreamServices
+from crossbook.dialects.flux.socket_history import History, Shelf
 from crossbook.dialects.flux.socket_schemas import PrivateChannel
 from crossbook.dialects.flux.socket_topics import Subscription, Topic
 from crossbook.dialects.socket import Peer, keep_going
+from crossbook.system import secret_token
 
 STOPPED_S: Final = 1.0
 """The pause after the feed stopped: the venue stops, or the feed is started again."""
 CHANNELS: Final[tuple[PrivateChannel, ...]] = ("orders", "positions", "balances")
 
 
-class AccountTopics:
-    """The topics of one user, as long as anybody listens to any of them; `gone` is called when nobody does."""
+TOO_OLD: Final = "the sequence is not known any more: read GET /orders and GET /fills for what you missed"
+_encode: Final = msgspec.json.Encoder().encode
 
-    def __init__(self, user: User, services: StreamServices, gone: Callable[[], None]) -> None:
+
+@dataclass(frozen=True)
+class Place:
+    """The last message that a client has, and the stream that its number belongs to."""
+
+    stream: str
+    sequence: int
+
+
+class AccountTopics:
+    """The topics of one user. `idle` is called when nobody listens to any of them any more; `close` ends them.
+
+    `stream` names this run of numbers: a sequence of another one means nothing here.
+    """
+
+    def __init__(self, user: User, services: StreamServices, shelf: Shelf, idle: Callable[[], None]) -> None:
+        self.stream = secret_token(16)
         self._user_id = str(user.user_id)
         self._account_id = user.account_id
         self._services = services
-        self._gone = gone
+        self._idle = idle
         self._topics = {channel: Topic(channel, self._user_id, services.clock.now_ms) for channel in CHANNELS}
+        self._histories = {channel: History(shelf) for channel in CHANNELS}
         self._orders: dict[int, OrderDetails] = {}
         self._holdings = Holdings([], [])
         self._shown: dict[str, list[Any]] = {}
@@ -41,25 +63,47 @@ class AccountTopics:
         self._has_started = False
         self._following: asyncio.Task[None] | None = None
 
-    def join(self, channel: PrivateChannel, peer: Peer, request_id: str | UnsetType) -> Subscription:
-        """Send the state, as soon as it is known, and every change from there on."""
+    def join(
+        self, channel: PrivateChannel, peer: Peer, request_id: str | UnsetType, place: Place | None = None
+    ) -> Subscription:
+        """Send what came after `place`, or the state as soon as it is known, and every change from there on."""
         topic = self._topics[channel]
-        peer.send(topic.subscribed(request_id))
-        if self._has_started:
-            peer.send(topic.snapshot(self._state(channel)))
+        missed = None if place is None else self._missed(channel, place)
+        replayed = UNSET if place is None else missed is not None
+        peer.send(topic.subscribed(request_id, stream=self.stream, replayed=replayed))
+        if place is not None and missed is not None:
+            before = place.sequence
+            for sequence, rows in missed:
+                peer.send(topic.replay(before, sequence, rows))
+                before = sequence
+        else:
+            if place is not None:
+                peer.send(topic.resync(TOO_OLD))
+            if self._has_started:
+                peer.send(topic.snapshot(self._state(channel)))
         topic.listeners.add(peer)
         if self._following is None:
             self._following = asyncio.create_task(keep_going("account", self._follow))
         return Subscription(topic, partial(self._leave, topic, peer))
 
+    def _missed(self, channel: PrivateChannel, place: Place) -> list[tuple[int, list[Raw]]] | None:
+        """What the topic told after `place`; None when that is not known."""
+        if not self._has_started or place.stream != self.stream:
+            return None
+        return self._histories[channel].since(place.sequence)
+
     def _leave(self, topic: Topic, peer: Peer) -> None:
         topic.listeners.remove(peer)
-        if any(len(each.listeners) for each in self._topics.values()):
-            return
+        if not any(len(each.listeners) for each in self._topics.values()):
+            self._idle()
+
+    def close(self) -> None:
+        """Follow no more, and forget."""
         if self._following is not None:
             self._following.cancel()
             self._following = None
-            self._gone()
+        for history in self._histories.values():
+            history.restart(0)
 
     # -- Work ----------------------------------------------------------------------------------------
     async def _follow(self) -> None:
@@ -100,6 +144,7 @@ class AccountTopics:
             state = self._state(channel)
             self._shown[channel] = state
             topic.sequence += 1
+            self._histories[channel].restart(topic.sequence)
             if len(topic.listeners):
                 topic.listeners.publish([topic.snapshot(state)])
 
@@ -110,10 +155,12 @@ class AccountTopics:
             self._orders.pop(order.order_id, None)
 
     def _tell(self, channel: PrivateChannel, data: list[Any]) -> None:
-        topic = self._topics[channel]
-        if data:
-            message = topic.update(topic.sequence + 1, data)
-            topic.listeners.publish([message])
+        if not data:
+            return
+        topic, rows = self._topics[channel], [Raw(_encode(row)) for row in data]
+        message = topic.update(topic.sequence + 1, rows)
+        self._histories[channel].keep(topic.sequence, rows)
+        topic.listeners.publish([message])
 
     def _fresh(self, channel: PrivateChannel) -> list[Any]:
         """The rows that are not as they were shown last."""

@@ -18,6 +18,7 @@ from crossbook.application.marks import Marks
 from crossbook.application.operations import Operations
 from crossbook.application.views import FillDetails, Holdings, OrderDetails, Page
 from crossbook.dialects.feed_ports import AccountFeed, Funding, MarketFeeds, NoAccountFeed, NoFunding
+from crossbook.dialects.flux.socket_history import ReplayLimits
 from crossbook.dialects.market_ports import Clock
 from crossbook.dialects.ports import Limiter, Unlimited
 from crossbook.domain.lifecycle import OrderStatus
@@ -112,7 +113,8 @@ class StreamServices:
     """What public data and the WebSocket need: no orders are taken with it.
 
     `unavailable` are the errors, besides the application's own, that mean "not now, try again": those of the
-    database, of the streams and of public data. `socket_subscriptions` bounds what one WebSocket may follow.
+    database, of the streams and of public data. `socket_subscriptions` bounds what one WebSocket may follow, `replay`
+    what private topics keep for those who come back.
     """
 
     accounts: Accounts
@@ -125,6 +127,7 @@ class StreamServices:
     account_feed: AccountFeed = field(default_factory=NoAccountFeed)
     funding: Funding = field(default_factory=NoFunding)
     socket_subscriptions: int = 50
+    replay: ReplayLimits = field(default_factory=ReplayLimits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Flux's WebSocket: subscriptions to the topics of markets and, with a token, to those of the token's user."""
 
 import asyncio
-from functools import partial
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -10,7 +9,8 @@ from crossbook.application.accounts import User
 from crossbook.dialects.body import check_depth
 from crossbook.dialects.decoding import BodyDecoder
 from crossbook.dialects.flux import translate
-from crossbook.dialects.flux.account_topics import CHANNELS, AccountTopics
+from crossbook.dialects.flux.account_room import AccountRoom
+from crossbook.dialects.flux.account_topics import CHANNELS, Place
 from crossbook.dialects.flux.auth import BearerAuth
 from crossbook.dialects.flux.errors import CODE_OF_FAULT, Code, FluxError
 from crossbook.dialects.flux.known_errors import invalid, refusal_of
@@ -56,8 +56,8 @@ class FluxSocket:
         self.services = services
         self.auth = BearerAuth(services.tokens, services.accounts, services.clock)
         self.polled = PolledTopics(services)
+        self.accounts = AccountRoom(services)
         self._markets: dict[int, MarketTopics] = {}
-        self._accounts: dict[int, AccountTopics] = {}
 
     def __call__(self, peer: Peer) -> SocketSession:
         return FluxSession(peer, self)
@@ -66,18 +66,6 @@ class FluxSocket:
         """The topics of a market. Raises MarketNotFound."""
         market = translate.market_named(self.services.markets, symbol)
         return self._markets.setdefault(market.number, MarketTopics(market, self.services))
-
-    def account(self, user: User) -> AccountTopics:
-        """The topics of a user."""
-        found = self._accounts.get(user.account_id)
-        if found is None:
-            gone = partial(self._forget, user.account_id)
-            found = self._accounts[user.account_id] = AccountTopics(user, self.services, gone)
-        return found
-
-    def _forget(self, account_id: int) -> None:
-        """Nobody listens to a user's topics any more."""
-        self._accounts.pop(account_id, None)
 
 
 class FluxSession:
@@ -149,6 +137,8 @@ class FluxSession:
     # -- Subscriptions -------------------------------------------------------------------------------
     def _subscribe(self, request: SocketRequest, request_id: str | UnsetType) -> None:
         """A public topic. One that is held already begins again, with a new snapshot."""
+        if request.from_sequence is not None:
+            raise invalid("fromSequence", f"goes with the channels {', '.join(CHANNELS)} only")
         if request.market is None:
             raise invalid("market", f"is required for the channel {request.channel}")
         market = translate.market_named(self._services.markets, request.market)
@@ -168,12 +158,13 @@ class FluxSession:
     ) -> None:
         if request.token is None:
             raise FluxError(Code.UNAUTHENTICATED, f"token is required for the channel {channel}")
+        place = _place_of(request)
         user = await self._user_of(request.token)
         if self._is_closed:
             return
         name = f"{channel}:{user.user_id}"
         self._make_room(name)
-        self._hold(self._socket.account(user).join(channel, self._peer, request_id))
+        self._hold(self._socket.accounts.topics_of(user).join(channel, self._peer, request_id, place))
         self._tokens[name] = request.token
         if self._checking is None:
             self._checking = asyncio.create_task(keep_going("tokens", self._check_tokens))
@@ -240,3 +231,12 @@ class FluxSession:
             for answer in answers:
                 self._peer.send(answer)
             self._drop(name)
+
+
+def _place_of(request: SocketRequest) -> Place | None:
+    """From where a private topic is to be replayed; None for a snapshot. Raises FluxError for half of it."""
+    if request.from_sequence is None:
+        return None
+    if request.stream is None:
+        raise invalid("stream", "is required with fromSequence: that of the answer to your last subscription")
+    return Place(request.stream, request.from_sequence)

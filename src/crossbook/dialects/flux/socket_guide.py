@@ -27,6 +27,12 @@ _RULES: Final = (
     "one and are the same on every connection. The first snapshot of orders has the 1,000 newest that are open. "
     "Positions and balances are told when the account changes, not when only the mark moves. When the token "
     "expires or is revoked, an error and unsubscribed end its topics.",
+    "After a lost connection, subscribe to orders, positions and balances with fromSequence, the last sequence of "
+    "the topic that you have, and stream, which the answer to your last subscription told. The answer has replayed: "
+    "true, and what you missed follows in order, as updates that may cover several numbers each, then what is new, "
+    "with no snapshot. false: it is not known any more, and resync and a snapshot follow; what ended meanwhile is in "
+    "GET /orders and GET /fills. A user's topics are kept for five minutes after the last connection left, the "
+    "newest 1 MiB of each; a restart of the venue, or another process of it, begins another stream.",
     "A heartbeat comes every 15 seconds; the venue pings too, and cuts off who does not answer. Before the venue "
     "stops it says serverShutdown. Who reads so slowly that too many messages wait is told SLOW_CONSUMER and "
     "closed with 1008. Messages to the venue are at most 16 KiB, 20 a second over time, and 50 subscriptions at "

@@ -9,6 +9,8 @@ from crossbook.dialects.flux.schemas import Depth, MarketId, Request, TimeMs, Vi
 
 MAX_TOKEN: Final = 4_096
 MAX_REQUEST_ID: Final = 64
+MAX_STREAM: Final = 64
+MAX_SEQUENCE: Final = 2**53 - 1
 CHECKSUM_LEVELS: Final = 10
 
 PublicChannel = Literal["trades", "orderbook", "mark_price", "funding"]
@@ -19,11 +21,15 @@ Topic = Annotated[str, Meta(description="channel and market, or channel and user
 Sequence = Annotated[int, Meta(ge=0, description="where the topic stands after this message")]
 Previous = Annotated[int, Meta(ge=0, description="the sequence of the topic's message before this one")]
 Kind = Literal["snapshot", "update"]
+Stream = Annotated[
+    str, Meta(max_length=MAX_STREAM, description="which run of numbers a private topic's sequences belong to")
+]
 
 
 class SocketRequest(Request, frozen=True, kw_only=True):
     """What a client sends. `market` goes with public channels, `token` with private ones, `depth` with orderbook.
 
+    `fromSequence`, with the `stream` that it belongs to, asks a private topic for what came after that message.
     `id` comes back in the reply.
     """
 
@@ -32,17 +38,25 @@ class SocketRequest(Request, frozen=True, kw_only=True):
     market: MarketId | None = None
     depth: Depth | None = None
     token: Annotated[str, Meta(max_length=MAX_TOKEN, description="a token of at most 4096 characters")] | None = None
+    from_sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE, description="the last sequence you have")] | None = None
+    stream: Stream | None = None
     id: RequestId | None = None
 
 
 class Subscribed(View, frozen=True, kw_only=True):
-    """The subscription stands; its snapshot follows."""
+    """The subscription stands; its snapshot follows, or what was missed.
+
+    `replayed` answers `fromSequence`: true, and what came after it follows, without a snapshot; false, and `resync` and
+    a snapshot follow, since it is not known any more.
+    """
 
     type: Literal["subscribed"] = "subscribed"
     topic: Topic
     channel: Channel
     market: MarketId | UnsetType = UNSET
     depth: Depth | UnsetType = UNSET
+    stream: Stream | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
     id: RequestId | UnsetType = UNSET
 
 

@@ -46,9 +46,9 @@ class Topic:
         self._now_ms = now_ms
         self._fields = {key: value for key, value in fields.items() if value is not None}
 
-    def subscribed(self, request_id: str | UnsetType) -> str:
+    def subscribed(self, request_id: str | UnsetType, **fields: Any) -> str:
         """The answer to a subscription."""
-        return text_of(Subscribed(topic=self.name, channel=self.channel, id=request_id, **self._fields))
+        return text_of(Subscribed(topic=self.name, channel=self.channel, id=request_id, **self._fields, **fields))
 
     def unsubscribed(self, request_id: str | UnsetType = UNSET, reason: str | UnsetType = UNSET) -> str:
         """The answer to the end of one."""
@@ -63,15 +63,21 @@ class Topic:
         previous, self.sequence = self.sequence, sequence
         return self._text("update", previous, data, fields)
 
+    def replay(self, previous: int, sequence: int, data: Any) -> str:
+        """Again what led from `previous` to `sequence`; the topic stands where it stands."""
+        return self._text("update", previous, data, {}, sequence)
+
     def resync(self, reason: str) -> str:
         """Nothing that was said before counts any more."""
         return text_of(Resync(topic=self.name, channel=self.channel, sequence=self.sequence, reason=reason))
 
-    def _text(self, kind: str, previous: int | UnsetType, data: Any, fields: dict[str, Any]) -> str:
+    def _text(
+        self, kind: str, previous: int | UnsetType, data: Any, fields: dict[str, Any], sequence: int | None = None
+    ) -> str:
         message = self._message(
             type=kind,
             topic=self.name,
-            sequence=self.sequence,
+            sequence=self.sequence if sequence is None else sequence,
             previous_sequence=previous,
             time=self._now_ms(),
             data=data,

@@ -13,7 +13,8 @@ from crossbook.dialects.market_ports import MarketData
 from crossbook.dialects.truex import order_schemas as schemas
 from crossbook.dialects.truex.errors import Kind, Problem, invalid
 from crossbook.dialects.truex.translate import self_trade_prevention_of
-from crossbook.domain.instruments import Instrument, InstrumentKind
+from crossbook.domain.fees import order_rates
+from crossbook.domain.instruments import FeeAsset, Instrument, InstrumentKind
 from crossbook.domain.orders import MAX_ID, OrderType, Side, TimeInForce
 from crossbook.domain.protection import InsufficientLiquidity, protection_price_ticks
 
@@ -56,11 +57,11 @@ def spot_market(markets: Markets, number: int | str) -> Market:
     return market
 
 
-def require_active(client: Client) -> None:
-    """Refuse a client that may not trade. Raises Problem."""
+def require_active(client: Client, field: str = "info.client_id") -> None:
+    """Refuse a client that may not trade, or move money. Raises Problem."""
     if client.status is not ClientStatus.ACTIVE:
         rule = "must be active"
-        raise Problem(Kind.INVALID_CLIENT, f"Invalid client: it {rule}", field="info.client_id", rule=rule)
+        raise Problem(Kind.INVALID_CLIENT, f"Invalid client: it {rule}", field=field, rule=rule)
 
 
 # -- New orders --------------------------------------------------------------------------------------
@@ -101,10 +102,14 @@ def _limit_ticks(price: str | None, instrument: Instrument) -> int:
     return instrument.price_ticks(price, "info.price")
 
 
-def rates_of(client: Client, tiers: dict[int, FeeTier]) -> tuple[int | None, int | None]:
-    """The rates of a client by its tiers, as maker and as taker; None for the market's own."""
+def rates_of(client: Client, tiers: dict[int, FeeTier], instrument: Instrument) -> tuple[int, int]:
+    """The rates of a client by its tiers, as maker and as taker; tier 0 is the instrument's own."""
     maker, taker = tiers.get(client.maker_fee_tier), tiers.get(client.taker_fee_tier)
-    return (None if maker is None else maker.maker_fee_ppm, None if taker is None else taker.taker_fee_ppm)
+    return order_rates(
+        instrument.maker_fee_ppm if maker is None else maker.maker_fee_ppm,
+        instrument.taker_fee_ppm if taker is None else taker.taker_fee_ppm,
+        instrument.fee_asset is FeeAsset.RECEIVED,
+    )
 
 
 def protection_ticks(side: Side, quantity_lots: int, market: Market, data: MarketData, marks: Marks) -> int:

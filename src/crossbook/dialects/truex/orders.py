@@ -5,6 +5,7 @@ from typing import Final
 
 from crossbook.application.client_orders import ClientOrder
 from crossbook.application.clients import Client, FeeTier
+from crossbook.application.markets import Market
 from crossbook.application.order_filters import OrderStage
 from crossbook.application.requests import AmendRequest, NewOrder
 from crossbook.dialects.call import Call, Reply
@@ -50,7 +51,7 @@ class OrderHandlers:
         client = caller_of(call).client(int(info.client_id))
         require_active(client)
         market = spot_market(self._services.markets, info.instrument_id)
-        order = new_order(call.body, market, client, await self._rates(client))
+        order = new_order(call.body, market, client, await self._rates(client, market))
         if order.type is OrderType.MARKET:
             data, marks = self._services.market_data, self._services.marks
             order = replace(order, price_ticks=protection_ticks(order.side, order.quantity_lots, market, data, marks))
@@ -65,10 +66,9 @@ class OrderHandlers:
         """Change an order. A lower quantity alone keeps its place; what has traded already ends it."""
         body, accounts = call.body, caller_of(call).account_ids
         if body.info.client_id is not None:
-            client = caller_of(call).client(int(body.info.client_id))
-            require_active(client)
-            accounts = [client.account_id]
+            accounts = [caller_of(call).client(int(body.info.client_id)).account_id]
         order = await self._chosen(body, accounts)
+        require_active(caller_of(call).client(order.account_id))
         market = spot_market(self._services.markets, order.market_id)
         asked = amendment(body, order, market)
         if body.info.new_type == "MARKET":
@@ -139,14 +139,14 @@ class OrderHandlers:
             raise not_found("order", text[:64])
         return order
 
-    async def _rates(self, client: Client) -> tuple[int | None, int | None]:
+    async def _rates(self, client: Client, market: Market) -> tuple[int | None, int | None]:
         if not client.maker_fee_tier and not client.taker_fee_tier:
             return None, None
         now_s = self._services.clock.monotonic_s()
         if now_s - self._tiers_at_s >= TIERS_KEPT_S:
             self._tiers = {tier.tier: tier for tier in await self._services.clients.fee_tiers()}
             self._tiers_at_s = now_s
-        return rates_of(client, self._tiers)
+        return rates_of(client, self._tiers, market.instrument)
 
     def _row(self, order: ClientOrder, new_type: str = "") -> schemas.Order:
         return order_row(order, self._services.markets.numbered(order.market_id), new_type)

@@ -45,7 +45,7 @@ class TransferHandlers:
             asset.scale.parse(body.amount, "amount", 1),
             type_,
             platform,
-            _counterparty(body, caller, type_) if platform is TransferPlatform.INTERNAL else 0,
+            await self._counterparty(body, caller, type_) if platform is TransferPlatform.INTERNAL else 0,
         )
         own_id = body.instructions.get(OWN_ID)
         if own_id is not None and not isinstance(own_id, str):
@@ -75,6 +75,23 @@ class TransferHandlers:
             return listed([])
         found = await self._services.transfer_lists.open_of(caller_of(call).account_ids, wanted)
         return listed([transfer_row(transfer) for transfer in found])
+
+    async def _counterparty(self, body: schemas.TransferBody, caller: Caller, type_: TransferType) -> int:
+        """The other client of an internal transfer. Money may go to any client of the venue, and come from own ones.
+
+        Raises Problem.
+        """
+        field = f"instructions.{OTHER_CLIENT}"
+        given = body.instructions.get(OTHER_CLIENT)
+        if not isinstance(given, str) or not ORDER_ID.fullmatch(given) or int(given) > MAX_ID:
+            raise invalid(field, "must be the id of the other client")
+        if type_ is TransferType.DEPOSIT:
+            if int(given) not in caller.clients:
+                raise invalid(field, "must be a client of the key's organization: money of others can not be fetched")
+            require_active(caller.clients[int(given)], field)
+        if await self._services.clients.is_closed(int(given)):
+            raise invalid(field, "must be a client that is not closed")
+        return int(given)
 
     def _asset(self, asset_id: str) -> Asset:
         """An asset that some market has, by its id. Raises Problem NOT_FOUND."""
@@ -110,20 +127,6 @@ def _unwrapped(body: schemas.AnyTransfer) -> schemas.TransferBody:
         body.platform or "FIAT",
         body.instructions,
     )
-
-
-def _counterparty(body: schemas.TransferBody, caller: Caller, type_: TransferType) -> int:
-    """The other client of an internal transfer. Money may go to any client of the venue, and come from own ones only.
-
-    Raises Problem.
-    """
-    field = f"instructions.{OTHER_CLIENT}"
-    given = body.instructions.get(OTHER_CLIENT)
-    if not isinstance(given, str) or not ORDER_ID.fullmatch(given) or int(given) > MAX_ID:
-        raise invalid(field, "must be the id of the other client")
-    if type_ is TransferType.DEPOSIT and int(given) not in caller.clients:
-        raise invalid(field, "must be a client of the key's organization: money of others can not be fetched")
-    return int(given)
 
 
 def table(services: Services) -> list[AnyEndpoint]:

@@ -11,6 +11,7 @@ CLIENT_STATUS: Final[Mapping[ClientStatus, Literal["INITIIALIZED", "ACTIVE", "DI
     ClientStatus.INITIALIZED: "INITIIALIZED",
     ClientStatus.ACTIVE: "ACTIVE",
     ClientStatus.DISABLED: "DISABLED",
+    ClientStatus.CLOSED: "DISABLED",
 }
 PREVENTION_OF: Final[Mapping[str, SelfTradePrevention]] = {
     "NONE": SelfTradePrevention.NONE,
