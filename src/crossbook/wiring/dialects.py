@@ -145,7 +145,8 @@ async def swap_board(core: Core, members: Membership) -> SwapBoard:
     )
     sockets = parts.socket_io = sockets_of(settings, board.services, core.clock)
     herald.attach(sockets)
-    parts.watches.update(board.work, **{"sockets of swaps": sockets.run})
+    parts.helpers += board.helpers
+    parts.watches["sockets of swaps"] = sockets.run
     return board
 
 
