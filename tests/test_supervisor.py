@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from crossbook.supervisor import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, Crew
 from crossbook.system import ManualClock
+from crossbook.workers.health import Condition, Health
 
 
 def test_a_crashing_task_is_started_again_and_the_others_go_on() -> None:
@@ -96,3 +97,36 @@ def test_a_task_whose_part_was_cancelled_is_started_again() -> None:
 
     assert asyncio.run(work()) == []
     assert len(starts) == 2
+
+
+def test_who_crashes_waits_until_it_works_again_and_who_failed_stays_so() -> None:
+    clock = ManualClock()
+    crashed, failed = Health(clock=clock), Health(clock=clock)
+
+    async def crashing(stop: asyncio.Event) -> None:
+        if clock.monotonic_s() < 1:
+            crashed.set(Condition.RUNNING)
+            raise ValueError("on purpose")
+        crashed.set(Condition.RUNNING)
+        await stop.wait()
+
+    async def failing(stop: asyncio.Event) -> None:
+        failed.set(Condition.FAILED, "it met what must not happen")
+        raise ValueError("on purpose")
+
+    async def work() -> list[Condition]:
+        crew = Crew("test", clock)
+        crew.start("crashing", crashing, crashed)
+        crew.start("failing", failing, failed)
+        seen = []
+        for passed_ms in (50, 2_000):
+            await clock.run_for(passed_ms)
+            seen += [crashed.condition, failed.condition]
+        stopping = asyncio.create_task(crew.stop(60_000))
+        await clock.run_for(10_000)
+        await stopping
+        return seen
+
+    assert asyncio.run(work()) == [Condition.WAITING, Condition.FAILED, Condition.RUNNING, Condition.FAILED]
+    assert crashed.reason == ""
+    assert failed.reason == "it met what must not happen"

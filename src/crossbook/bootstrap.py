@@ -121,13 +121,13 @@ class _Builder:
 
 
 async def _open_door(core: Core, base_url: str) -> None:
-    """Everything that a process needs which takes requests."""
+    """Everything that a process needs which takes requests. The checks come when all workers are there."""
     use = await build_use_cases(core)  # 3 to 5, and 9
     follow_feeds(core)
     flux = flux_services(core, use)  # 2
+    lethean = (await swap_board(core, use.members)).services
     checks = checks_of_venue(core)
     truex = truex_services(core, use, flux, health_of(checks))
-    lethean = (await swap_board(core, use.members)).services
     demo = Demo(core, use, lethean) if core.settings.demo else None
     core.parts.app = full_app(core, flux, truex, lethean, checks, demo.routes if demo is not None else [])  # 1
     if demo is not None:

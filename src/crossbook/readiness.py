@@ -1,7 +1,15 @@
-"""What `/ready` asks: database, streams, workers, lag. Answers are fit for a stranger's eyes."""
+"""What `/ready` asks: database, streams, workers, lag, prices from outside. Answers are fit for a stranger's eyes.
 
+Three kinds of trouble. Without the database, the streams and the workers on the way of an order nothing can be done:
+they must work at this moment. The venue's other workers may wait a while, and not for long. What no request depends on
+is told as a warning: a price source outside may be silent, and the venue goes on.
+"""
+
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, Protocol
 
 from crossbook.server.health import Check, Finding
 from crossbook.storage.database import Database
@@ -9,8 +17,12 @@ from crossbook.storage.lag import lags
 from crossbook.streams.port import Stream
 from crossbook.system import Clock
 from crossbook.workers.health import Condition, Health
+from crossbook.workers.pricing import PricingWorker
+from crossbook.workers.public_prices import PublicPrice
 
-_WORKING = (Condition.RUNNING, Condition.STANDBY)
+_WORKING: Final = (Condition.RUNNING, Condition.STANDBY)
+_OVER: Final = (Condition.FAILED, Condition.STOPPED)
+"""Waiting helps no more."""
 
 
 class Worker(Protocol):
@@ -20,6 +32,38 @@ class Worker(Protocol):
     def health(self) -> Health:
         """What it is doing."""
         ...
+
+
+class BackgroundWorker(Worker, Protocol):
+    """A worker that runs beside the way of an order."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A worker beside the way of an order: under which name it is checked, and what it works on, if there are several.
+
+    One that is not `vital` may fail, and the venue takes requests as before.
+    """
+
+    check: str
+    worker: BackgroundWorker
+    of: str = ""
+    vital: bool = True
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"{self.check} {self.of}".rstrip()
+
+
+class Warned(Finding, frozen=True, kw_only=True):
+    """Well enough to take requests, and yet the operator should look: `warning` says at what."""
+
+    warning: str
 
 
 def checks_of(
@@ -66,3 +110,56 @@ def _all_work(workers: Sequence[Worker]) -> Check:
         return Finding(not others, ", ".join(others))
 
     return check
+
+
+def helper_checks(helpers: Sequence[Helper], limit_ms: int) -> dict[str, Check]:
+    """The checks of workers beside the way: each may wait, or start, for `limit_ms`."""
+    ordered = sorted(helpers, key=lambda helper: helper.check)
+    return {name: _all_help(list(members), limit_ms) for name, members in groupby(ordered, lambda helper: helper.check)}
+
+
+def _all_help(helpers: Sequence[Helper], limit_ms: int) -> Check:
+    async def check() -> Finding:
+        idle = [helper for helper in helpers if helper.worker.health.condition not in _WORKING]
+        late = [helper for helper in idle if _is_late(helper.worker.health, limit_ms)]
+        words = ", ".join(map(_words, idle))
+        if late and not any(helper.vital for helper in late):
+            return Warned(ok=True, warning=words)
+        return Finding(not late, words)
+
+    return check
+
+
+def _is_late(health: Health, limit_ms: int) -> bool:
+    return health.condition in _OVER or health.lasts_ms > limit_ms
+
+
+def _words(helper: Helper) -> str:
+    health = helper.worker.health
+    return f"{helper.of} {health.condition} for {health.lasts_ms // 1000} s".lstrip()
+
+
+def prices_check(
+    sources: Sequence[PublicPrice], pricing: Sequence[PricingWorker], clock: Clock, max_age_ms: int
+) -> Check:
+    """The prices that come from outside: public venues whose last price is too old, and markets halted for want of any.
+
+    Never a reason to refuse requests: such a market takes cancels, and the others trade.
+    """
+
+    async def check() -> Finding:
+        now_ms = clock.now_ms()
+        halted = [f"{worker.symbol} takes cancels only: too few prices" for worker in pricing if worker.halted]
+        words = "; ".join([*halted, *filter(None, (_silence(source, now_ms, max_age_ms) for source in sources))])
+        return Warned(ok=True, warning=words) if words else Finding(ok=True)
+
+    return check
+
+
+def _silence(source: PublicPrice, now_ms: int, max_age_ms: int) -> str:
+    """How long a source has been silent, in words; "" for one whose price counts."""
+    who = f"{source.venue.source} for {source.venue.market}"
+    age_ms = min((now_ms - quote.time_ms for quote in source.quotes(now_ms)), default=None)
+    if age_ms is None:
+        return f"{who}: no price yet"
+    return f"{who}: no price for {age_ms // 1000} s" if age_ms > max_age_ms else ""

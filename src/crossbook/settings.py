@@ -339,6 +339,13 @@ class Settings:
     ready_lag_limit_ms: int = setting(
         5_000, "Workers", "How old the oldest unsettled command may be before `/ready` says no.", least=1, most=600_000
     )
+    ready_wait_limit_ms: int = setting(
+        10_000,
+        "Workers",
+        "How long a worker beside the way of an order may wait, or start, before `/ready` says no.",
+        least=1,
+        most=600_000,
+    )
 
     # -- Logs ----------------------------------------------------------------------------------------
     log_level: LogLevel = setting(LogLevel.INFO, "Logs", "From which weight on events are written.")

@@ -6,6 +6,7 @@ from typing import Final
 
 from crossbook.logs import Log
 from crossbook.system import Clock
+from crossbook.workers.health import Condition, Health
 from crossbook.workers.pauses import Backoff, pause
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
@@ -29,9 +30,13 @@ class Crew:
         self._stop = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, name: str, work: Work) -> None:
-        """Run `work` until the crew stops, again and again if it crashes or ends before."""
-        self._tasks[name] = asyncio.create_task(self._keep(name, work), name=f"{self.name}: {name}")
+    def start(self, name: str, work: Work, health: Health | None = None) -> None:
+        """Run `work` until the crew stops, again and again if it crashes or ends before.
+
+        `health` is that of the worker, which can not tell of its crash itself: from then on it waits, until it works
+        again. One that has failed stays so.
+        """
+        self._tasks[name] = asyncio.create_task(self._keep(name, work, health), name=f"{self.name}: {name}")
 
     async def stop(self, timeout_ms: int) -> list[str]:
         """Ask every task to end, and cut off those that have not after `timeout_ms`; gives the names of these."""
@@ -48,7 +53,7 @@ class Crew:
         self._tasks.clear()
         return cut_off
 
-    async def _keep(self, name: str, work: Work) -> None:
+    async def _keep(self, name: str, work: Work, health: Health | None) -> None:
         backoff = Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
         while not self._stop.is_set():
             started_s = self._clock.monotonic_s()
@@ -64,6 +69,8 @@ class Crew:
                 _log.exception("task gave up a part of its work", crew=self.name, task=name)
             except Exception:
                 _log.exception("task crashed", crew=self.name, task=name)
+            if health is not None and health.condition is not Condition.FAILED:
+                health.set(Condition.WAITING, "it crashed")
             if self._clock.monotonic_s() - started_s > STEADY_S:
                 backoff.reset()
             self.restarts += 1

@@ -15,7 +15,7 @@ from crossbook.bots.pit import Pit
 from crossbook.bots.swap_pit import SwapPit
 from crossbook.domain.errors import CrossbookError
 from crossbook.logs import Log
-from crossbook.readiness import Worker
+from crossbook.readiness import Helper, Worker
 from crossbook.security.passwords import Passwords
 from crossbook.server.app import Listening, Server, make_server
 from crossbook.server.socket_io import SocketIo
@@ -29,17 +29,14 @@ from crossbook.streams.port import Stream
 from crossbook.supervisor import Crew, Work
 from crossbook.system import Clock
 from crossbook.workers.account_feed import AccountFeed
-from crossbook.workers.activity_cleaner import ActivityCleaner
 from crossbook.workers.health import Condition
-from crossbook.workers.liquidator import Liquidator
 from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.matcher import Matcher
 from crossbook.workers.pauses import pause
 from crossbook.workers.pricing import PricingWorker
+from crossbook.workers.public_prices import PublicPrice
 from crossbook.workers.relay import Relay
 from crossbook.workers.settler import Settler
-from crossbook.workers.timers import Timers
-from crossbook.workers.transfers import TransferDriver
 
 POLL_MS: Final = 10
 SERVER_LOOK_MS: Final = 200
@@ -94,13 +91,12 @@ class Parts:
     settlers: list[Settler] = field(default_factory=list)
     feeds: list[MarketFeed] = field(default_factory=list)
     pricing: list[PricingWorker] = field(default_factory=list)
+    public_prices: list[PublicPrice] = field(default_factory=list)
     account_feed: AccountFeed | None = None
+    helpers: list[Helper] = field(default_factory=list)
+    """Every worker beside the way of an order; those of `pricing`, and `account_feed`, among them."""
     sockets: SocketRoom | None = None
     socket_io: SocketIo | None = None
-    timers: Timers | None = None
-    liquidator: Liquidator | None = None
-    transfer_driver: TransferDriver | None = None
-    activity_cleaner: ActivityCleaner | None = None
     desk: Desk | None = None
     app: ASGIApp | None = None
     pits: list[Pit | SwapPit] = field(default_factory=list)
@@ -171,17 +167,18 @@ class Venue:
 
     def _start_workers(self) -> None:
         parts = self._parts
-        workers: list[Relay | Matcher | Settler | MarketFeed | PricingWorker] = [
+        workers: list[Relay | Matcher | Settler | MarketFeed] = [
             *parts.relays,
             *parts.matchers,
             *parts.settlers,
             *parts.feeds,
-            *parts.pricing,
         ]
         for place, worker in enumerate(workers, start=1):
-            self._workers.start(f"{type(worker).__name__} {place}", worker.run)
-        if parts.account_feed is not None:
-            self._workers.start("account feed", parts.account_feed.run)
+            self._workers.start(f"{type(worker).__name__} {place}", worker.run, worker.health)
+        for helper in parts.helpers:
+            self._workers.start(helper.name, helper.worker.run, helper.worker.health)
+        for price in parts.public_prices:
+            self._workers.start(f"price {price.venue.market} {price.venue.source}", price.run)
         for name, work in parts.watches.items():
             self._workers.start(name, work)
 
@@ -189,14 +186,6 @@ class Venue:
         parts = self._parts
         if parts.desk is not None:
             self._door.start("desk", parts.desk.run)
-        if parts.timers is not None:
-            self._workers.start("timers", parts.timers.run)
-        if parts.liquidator is not None:
-            self._workers.start("liquidator", parts.liquidator.run)
-        if parts.transfer_driver is not None:
-            self._workers.start("transfers", parts.transfer_driver.run)
-        if parts.activity_cleaner is not None:
-            self._workers.start("activity", parts.activity_cleaner.run)
         if parts.app is not None:
             self._http.start("http", self._serve)
 

@@ -11,6 +11,7 @@ from crossbook.application.pricing import PricingRules
 from crossbook.domain.index import IndexRules
 from crossbook.domain.instruments import InstrumentKind
 from crossbook.measuring import WorkerMetrics, note_lags
+from crossbook.readiness import Helper
 from crossbook.server.metrics import Metrics
 from crossbook.settings import Settings
 from crossbook.storage.errors import StorageError
@@ -85,10 +86,12 @@ def add_workers(core: Core) -> None:
         parts.settlers = [_settler(core, name) for name in core.names]  # 8
     if roles & {Role.API, Role.MARKET_DATA}:
         parts.account_feed = AccountFeed(Queries(core.database), core.clock, metrics=core.worker_metrics)
+        parts.helpers.append(Helper("accountFeed", parts.account_feed))
     if roles & {Role.API, Role.MARKET_DATA, Role.PRICING}:
         parts.feeds = [_feed(core, name) for name in core.names]  # 10
     if Role.PRICING in roles:
         parts.pricing = _pricing(core)
+        parts.helpers += [Helper("pricing", worker, worker.symbol) for worker in parts.pricing]
 
 
 def _relay(core: Core, name: MarketName) -> Relay:
@@ -171,14 +174,14 @@ def _pricing(core: Core) -> list[PricingWorker]:
 
 
 def _public_prices(core: Core) -> dict[str, list[PublicPrice]]:
-    """The public venues that the settings name, by market; each is followed beside the way."""
+    """The public venues that the settings name, by market."""
     found: dict[str, list[PublicPrice]] = {}
     file = core.settings.index_venues_file
     for venue in [] if file is None else load_venues(file):
         tick = _perpetual(core, venue.market).instrument.tick
         price = PublicPrice(venue, tick, core.clock, core.settings.prices_interval_ms)
         found.setdefault(venue.market, []).append(price)
-        core.parts.watches[f"price {venue.market} {venue.source}"] = price.run
+        core.parts.public_prices.append(price)
     return found
 
 

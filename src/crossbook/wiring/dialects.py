@@ -88,6 +88,7 @@ def stream_services(core: Core, members: Membership) -> StreamServices:
         unavailable=UNAVAILABLE,
         account_feed=core.parts.account_feed or NoAccountFeed(),
         socket_subscriptions=core.settings.socket_subscriptions,
+        ranks=Ranks(core.database, core.clock),
     )
 
 
@@ -144,7 +145,8 @@ async def swap_board(core: Core, members: Membership) -> SwapBoard:
     )
     sockets = parts.socket_io = sockets_of(settings, board.services, core.clock)
     herald.attach(sockets)
-    parts.watches.update(board.work, **{"sockets of swaps": sockets.run})
+    parts.helpers += board.helpers
+    parts.watches["sockets of swaps"] = sockets.run
     return board
 
 

@@ -18,7 +18,7 @@ from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.socket import TruexSocket
 from crossbook.logs import REQUEST_ID, Log, LogFormat, LogLevel, log_fields
 from crossbook.rates import limiter_of
-from crossbook.readiness import Worker, checks_of
+from crossbook.readiness import Worker, checks_of, helper_checks, prices_check
 from crossbook.server.access_log import LOGGER, JsonAccessLog, log_access
 from crossbook.server.app import Setup, build_app
 from crossbook.server.health import Check, readiness
@@ -63,8 +63,12 @@ def checks_of_venue(core: Core) -> dict[str, Check]:
         "marketData": parts.feeds,
     }
     symbols = [name.symbol for name in core.names]
-    limit_ms = core.settings.ready_lag_limit_ms
-    return checks_of(ground.database, ground.commands, symbols, workers, core.clock, limit_ms)
+    settings = core.settings
+    checks = checks_of(ground.database, ground.commands, symbols, workers, core.clock, settings.ready_lag_limit_ms)
+    checks |= helper_checks(parts.helpers, settings.ready_wait_limit_ms)
+    if parts.pricing:
+        checks["prices"] = prices_check(parts.public_prices, parts.pricing, core.clock, settings.index_max_age_ms)
+    return checks
 
 
 def health_of(checks: Mapping[str, Check]) -> Callable[[], Awaitable[bool]]:

@@ -16,6 +16,7 @@ from crossbook.dialects.lethean.auth import AUDIENCE, TokenAuth
 from crossbook.dialects.lethean.live_pages import LiveServices
 from crossbook.dialects.lethean.services import Services
 from crossbook.logs import Log
+from crossbook.readiness import Helper
 from crossbook.security.login_challenges import Challenges
 from crossbook.security.tokens import Tokens
 from crossbook.security.wallet_addresses import LETHEAN_TAGS, ZANO_TAGS
@@ -26,7 +27,6 @@ from crossbook.storage.swap_changes import SwapStore
 from crossbook.storage.swap_pages import SwapPages
 from crossbook.storage.swap_registry import RegistryStore
 from crossbook.storage.wallets import WalletStore
-from crossbook.supervisor import Work
 from crossbook.system import Clock
 from crossbook.workers.swap_listener import SwapListener
 from crossbook.workers.swap_timer import SwapTimer
@@ -46,10 +46,10 @@ class Operators:
 
 @dataclass(frozen=True)
 class SwapBoard:
-    """The board: what its dialect needs, and what runs beside it, by name. `publish` is told of everything."""
+    """The board: what its dialect needs, and what runs beside it."""
 
     services: Services
-    work: dict[str, Work]
+    helpers: list[Helper]
 
 
 class Herald:
@@ -132,11 +132,11 @@ async def build_board(
         tips_limit=settings.lethean_tips_limit,
         unavailable=tuple(unavailable),
     )
-    work: dict[str, Work] = {
-        "swap timer": SwapTimer(swaps.expire, clock).run,
-        "swap listener": SwapListener(database, holder, publisher.publish, clock).run,
-    }
-    return SwapBoard(services, work)
+    helpers = [
+        Helper("swaps", SwapTimer(swaps.expire, clock), "timer"),
+        Helper("swaps", SwapListener(database, holder, publisher.publish, clock), "listener"),
+    ]
+    return SwapBoard(services, helpers)
 
 
 async def _ensure_native(registry: Registry, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from crossbook.application.transfers import Transfers
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.transfers import CustodyNews
 from crossbook.measuring import MeasuredStore
+from crossbook.readiness import Helper
 from crossbook.security.passwords import Passwords
 from crossbook.security.tokens import Tokens
 from crossbook.storage import market_limits as stored_limits
@@ -96,9 +97,11 @@ async def build_use_cases(core: Core) -> UseCases:
     funds = Funds(FundsStore(database), core.markets, core.marks, clock)
     custodian = _custodian(core)
     transfers = Transfers(TransferStore(database), custodian, funds, clock, core.settings.transfers_open_limit)
-    parts.transfer_driver = TransferDriver(transfers, clock)
-    parts.activity_cleaner = ActivityCleaner(database, clock)
-    parts.timers = Timers(database, _system_door(desk), clock)
+    parts.helpers += [
+        Helper("timers", Timers(database, _system_door(desk), clock)),
+        Helper("transfers", TransferDriver(transfers, clock)),
+        Helper("activity", ActivityCleaner(database, clock), vital=False),
+    ]
     reads = FundingQueries(database)
     return UseCases(
         members=members,
@@ -138,7 +141,7 @@ async def _desk(core: Core) -> Desk:
         logged(commands)
         committed(sorted({command.market_id for command in commands}))
 
-    core.parts.liquidator = Liquidator(database, core.markets, core.clock, ids.next, taken)
+    core.parts.helpers.append(Helper("liquidation", Liquidator(database, core.markets, core.clock, ids.next, taken)))
     most = settings.commit_batch_limit, settings.commit_queue_limit
     return Desk(store, core.markets, core.marks, core.clock, ids, committed, batch_taken, *most)
 
@@ -174,7 +177,8 @@ async def _limits(core: Core, desk: Desk) -> Limits:
 
     by_market = {feed.market.market_id: feed for feed in core.parts.feeds}
     guard = PriceGuard(core.database, by_market, _system_door(desk), core.clock)
-    core.parts.watches |= {"limits": core.repeat(LIMITS_EVERY_MS, refresh), "price guard": guard.run}
+    core.parts.helpers.append(Helper("priceGuard", guard))
+    core.parts.watches["limits"] = core.repeat(LIMITS_EVERY_MS, refresh)
     return limits
 
 

@@ -47,7 +47,7 @@ class PricingWorker:
     """The pricing of one perpetual.
 
     A market that never had a source, neither one of `sources` nor one that an operator fed, is left alone: it has no
-    index, no mark of its own and no funding.
+    index, no mark of its own and no funding. `halted` says that it takes cancels only, because too few prices count.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class PricingWorker:
         settings: PricingSettings | None = None,
     ) -> None:
         self.health = Health()
+        self.halted = False
         self.sources = list(sources)
         self._market = market
         self._database = database
@@ -76,12 +77,16 @@ class PricingWorker:
         self._backoff = Backoff(first_ms=100, limit_ms=2_000)
         self._fed = False
         self._started_ms: int | None = None
-        self._halted = False
 
     @property
     def market_id(self) -> int:
         """The market's number."""
         return self._market.number
+
+    @property
+    def symbol(self) -> str:
+        """The market's symbol."""
+        return self._market.symbol
 
     @property
     def governs(self) -> bool:
@@ -137,6 +142,7 @@ class PricingWorker:
             known = await stored_pricing.read(transaction, self._market.number)
             self._fed = bool(known.quotes)
             step = await self._step(transaction, known, book, live, now_ms)
+        self._note_halt(step)
         if step is not None and step.commands:
             self._committed(self._market.number)
             self._report(step)
@@ -164,16 +170,20 @@ class PricingWorker:
         last_ticks = self._feed.last_price_ticks or 0
         return BookLook(Top(bids[0][0] if bids else 0, asks[0][0] if asks else 0, last_ticks), bids, asks)
 
+    def _note_halt(self, step: PricingStep | None) -> None:
+        halted = step is not None and step.control.halted_from is not None
+        if step is None or halted == self.halted:
+            self.halted = halted
+            return
+        self.halted = halted
+        dropped = ", ".join(f"{source} {why}" for source, why in step.reading.dropped)
+        text = "market halted: too few prices" if halted else "market goes on: prices are back"
+        _log.warning(text, market=self._market.symbol, used=len(step.reading.used), dropped=dropped)
+
     def _report(self, step: PricingStep) -> None:
         symbol = self._market.symbol
         self._metrics.gauge("mark_price_ticks", symbol, step.mark_ticks)
         self._metrics.gauge("index_sources", symbol, len(step.reading.used))
-        halted = step.control.halted_from is not None
-        if halted != self._halted:
-            self._halted = halted
-            dropped = ", ".join(f"{source} {why}" for source, why in step.reading.dropped)
-            text = "market halted: too few prices" if halted else "market goes on: prices are back"
-            _log.warning(text, market=symbol, used=len(step.reading.used), dropped=dropped)
         for applied in step.applied:
             period = applied.period
             _log.info("funding applied", market=symbol, period_start_ms=period.start_ms, rate_ppb=applied.rate_ppb)

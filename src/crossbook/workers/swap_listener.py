@@ -9,6 +9,7 @@ from crossbook.logs import Log
 from crossbook.storage.database import Database
 from crossbook.storage.swap_events import CHANNEL, reader
 from crossbook.system import Clock
+from crossbook.workers.health import Condition, Health
 from crossbook.workers.pauses import TRANSIENT_LOG, Backoff, pause
 
 _log: Final = Log("swap listener")
@@ -20,6 +21,7 @@ class SwapListener:
     def __init__(
         self, database: Database, origin: str, publish: Callable[[Sequence[SwapEvent]], None], clock: Clock
     ) -> None:
+        self.health = Health()
         self._database = database
         self._read = reader(origin, publish)
         self._clock = clock
@@ -35,11 +37,14 @@ class SwapListener:
                         self._read(None)
                     missed = True
                     self._backoff.reset()
+                    self.health.set(Condition.RUNNING)
                     await _first_of(stop, lost)
             except TRANSIENT_LOG as error:
                 _log.warning("the swap listener waits", error=str(error))
+                self.health.set(Condition.WAITING, str(error))
             if not stop.is_set():
                 await pause(self._clock, stop, self._backoff.next_ms())
+        self.health.set(Condition.STOPPED)
 
 
 async def _first_of(*events: asyncio.Event) -> None:

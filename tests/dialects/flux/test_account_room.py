@@ -12,7 +12,7 @@ from crossbook.application.feeds import AccountChange, AccountSubscription
 from crossbook.application.views import BalanceDetails, Holdings
 from crossbook.dialects.flux.account_room import AccountRoom
 from crossbook.dialects.flux.account_topics import Place
-from crossbook.dialects.flux.services import StreamServices
+from crossbook.dialects.flux.services import NoRanks, StreamServices
 from crossbook.dialects.flux.socket_history import ReplayLimits
 from crossbook.system import ManualClock
 
@@ -69,7 +69,7 @@ def money(account_id: int, total_units: int) -> Holdings:
 def play(limits: ReplayLimits, scene: Callable[[AccountRoom, Feed], Awaitable[None]]) -> None:
     class Services:
         clock, account_feed, replay = ManualClock(), Feed(), limits
-        markets, marks = (), None
+        markets, marks, ranks, unavailable = (), None, NoRanks(), ()
 
     async def whole() -> None:
         async with asyncio.timeout(30):

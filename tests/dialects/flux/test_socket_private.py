@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from crossbook.domain.commands import UpdatePrices
 from tests.dialects.flux.socket_client import Message, dialled
 from tests.dialects.flux.socket_owner import CHANNELS, Owner
 from tests.dialects.flux.venue import FluxVenue
@@ -152,3 +153,22 @@ def test_a_revoked_token_ends_its_private_topics_and_no_others(venue: FluxVenue,
     assert owner.socket.until("unsubscribed")["topic"] == "trades:BTC-PERP"
     owner.socket.send(op="subscribe", channel="orders", token=owner.token)
     assert owner.socket.until("error")["error"]["code"] == "UNAUTHENTICATED"
+
+
+def test_a_position_has_the_rank_that_the_http_api_gives_it(venue: FluxVenue, owner: Owner, other: Owner) -> None:
+    venue.set_mark("ETH-PERP", "3000")
+    owner.follow("orders", "positions")
+    order_id = owner.order("SELL", "3000", "1")
+    other.order("BUY", "3000", "1")
+    venue.log("ETH-PERP", lambda sequence, now_ms: UpdatePrices(sequence, now_ms, 290_000, 290_000))
+    owner.sees("orders", order_id, status="FILLED")
+    position = owner.sees("positions", "ETH-PERP", side="SHORT", quantity="-1")
+    while position["adlRank"] is None:
+        owner.take()
+        position = owner.rows["positions", "ETH-PERP"]
+    assert position["adlRank"] == owner.get("/positions")[0]["adlRank"]
+    assert position["adlRank"] in range(1, 6)
+    with dialled(venue.addresses["embedded"]) as client:
+        second = Owner(owner.http, client)
+        second.token, second.user_id = owner.token, owner.user_id
+        assert second.follow("positions")["positions"][0]["adlRank"] == position["adlRank"]

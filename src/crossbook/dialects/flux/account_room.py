@@ -5,6 +5,7 @@ from collections import OrderedDict
 from functools import partial
 
 from crossbook.application.accounts import User
+from crossbook.dialects.flux.account_ranks import RankWatch
 from crossbook.dialects.flux.account_topics import AccountTopics
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_history import Shelf
@@ -17,6 +18,7 @@ class AccountRoom:
         self._services = services
         self._limits = services.replay
         self._shelf = Shelf(services.replay)
+        self._watch = RankWatch(services)
         self._topics: dict[int, AccountTopics] = {}
         self._lingering: OrderedDict[int, asyncio.TimerHandle] = OrderedDict()
 
@@ -26,7 +28,7 @@ class AccountRoom:
         found = self._topics.get(user.account_id)
         if found is None:
             idle = partial(self._linger, user.account_id)
-            found = self._topics[user.account_id] = AccountTopics(user, self._services, self._shelf, idle)
+            found = self._topics[user.account_id] = AccountTopics(user, self._services, self._shelf, self._watch, idle)
         return found
 
     def _linger(self, account_id: int) -> None:

@@ -5,7 +5,7 @@ They are followed on for a while after the last listener left, so that who comes
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from crossbook.application.feeds import AccountChange, DropReason, SubscriptionD
 from crossbook.application.portfolio import Portfolio
 from crossbook.application.views import Holdings, OrderDetails, PositionDetails
 from crossbook.dialects.flux import schemas, translate
+from crossbook.dialects.flux.account_ranks import RankWatch
 from crossbook.dialects.flux.services import StreamServices
 from crossbook.dialects.flux.socket_history import History, Shelf
 from crossbook.dialects.flux.socket_schemas import PrivateChannel
@@ -48,11 +49,14 @@ class AccountTopics:
     `stream` names this run of numbers: a sequence of another one means nothing here.
     """
 
-    def __init__(self, user: User, services: StreamServices, shelf: Shelf, idle: Callable[[], None]) -> None:
+    def __init__(
+        self, user: User, services: StreamServices, shelf: Shelf, watch: RankWatch, idle: Callable[[], None]
+    ) -> None:
         self.stream = secret_token(16)
+        self.account_id = user.account_id
         self._user_id = str(user.user_id)
-        self._account_id = user.account_id
         self._services = services
+        self._watch = watch
         self._idle = idle
         self._topics = {channel: Topic(channel, self._user_id, services.clock.now_ms) for channel in CHANNELS}
         self._histories = {channel: History(shelf) for channel in CHANNELS}
@@ -60,6 +64,7 @@ class AccountTopics:
         self._holdings = Holdings([], [])
         self._shown: dict[str, list[Any]] = {}
         self._positions_shown: set[int] = set()
+        self._ranks: Mapping[int, int | None] = {}
         self._has_started = False
         self._following: asyncio.Task[None] | None = None
 
@@ -82,6 +87,8 @@ class AccountTopics:
             if self._has_started:
                 peer.send(topic.snapshot(self._state(channel)))
         topic.listeners.add(peer)
+        if channel == "positions":
+            self._watch.join(self)
         if self._following is None:
             self._following = asyncio.create_task(keep_going("account", self._follow))
         return Subscription(topic, partial(self._leave, topic, peer))
@@ -94,6 +101,8 @@ class AccountTopics:
 
     def _leave(self, topic: Topic, peer: Peer) -> None:
         topic.listeners.remove(peer)
+        if not len(self._topics["positions"].listeners):
+            self._watch.leave(self)
         if not any(len(each.listeners) for each in self._topics.values()):
             self._idle()
 
@@ -110,10 +119,15 @@ class AccountTopics:
         """Tell listeners what the feed says, and begin again when it lost its place."""
         feed = self._services.account_feed
         while True:
-            subscription = feed.follow(self._account_id)
+            subscription = feed.follow(self.account_id)
             try:
                 while True:
-                    self._take(await subscription.next())
+                    change = await subscription.next()
+                    if change.holdings is not None:
+                        self._holdings = change.holdings
+                    if change.is_start:
+                        await self._watch.tell([self])
+                    self._take(change)
             except SubscriptionDropped as dropped:
                 self._has_started = False
                 for topic in self._topics.values():
@@ -124,8 +138,6 @@ class AccountTopics:
                 feed.unfollow(subscription)
 
     def _take(self, change: AccountChange) -> None:
-        if change.holdings is not None:
-            self._holdings = change.holdings
         if change.is_start:
             self._start(change.orders)
             return
@@ -168,6 +180,18 @@ class AccountTopics:
         self._shown[channel] = state
         return [row for row in state if row not in before]
 
+    # -- Ranks ---------------------------------------------------------------------------------------
+    def open_markets(self) -> Collection[int]:
+        """The markets in which a position is open."""
+        return [row.market_id for row in self._holdings.positions if row.position_lots]
+
+    def ranked(self, ranks: Mapping[int, int | None]) -> None:
+        """Tell the positions whose rank is another one now."""
+        before, self._ranks = self._ranks, {**self._ranks, **ranks}
+        changed = [market_id for market_id, rank in ranks.items() if rank != before.get(market_id)]
+        if changed and self._has_started:
+            self._tell("positions", self._fresh("positions"))
+
     # -- What is shown -------------------------------------------------------------------------------
     def _state(self, channel: PrivateChannel) -> list[Any]:
         if channel == "orders":
@@ -177,11 +201,13 @@ class AccountTopics:
         if channel == "balances":
             rows = self._holdings.balances
             return [translate.balance_view(balance, portfolio, self._user_id) for balance in rows]
-        return [
-            translate.position_view(row, self._services.markets.numbered(row.market_id), portfolio, self._user_id)
-            for row in self._holdings.positions
-            if self._is_shown(row)
-        ]
+        return [self._position(row, portfolio) for row in self._holdings.positions if self._is_shown(row)]
+
+    def _position(self, row: PositionDetails, portfolio: Portfolio) -> schemas.Position:
+        market, rank = self._services.markets.numbered(row.market_id), None
+        if row.position_lots:
+            rank = self._ranks.get(row.market_id)
+        return translate.position_view(row, market, portfolio, self._user_id, rank)
 
     def _is_shown(self, row: PositionDetails) -> bool:
         """As GET /positions; but one that was shown once is shown on, so that its end is told."""

@@ -69,6 +69,15 @@ class Ranks(Protocol):
         ...
 
 
+class NoRanks:
+    """Nobody has a rank: for a venue without positions."""
+
+    async def of_market(self, market_id: int) -> Mapping[int, int]:
+        """Always empty."""
+        del market_id
+        return {}
+
+
 class CustodianControl(Protocol):
     """The simulated custodian's other side. `crossbook.storage.simulated_custodian` is one."""
 
@@ -128,6 +137,7 @@ class StreamServices:
     funding: Funding = field(default_factory=NoFunding)
     socket_subscriptions: int = 50
     replay: ReplayLimits = field(default_factory=ReplayLimits)
+    ranks: Ranks = field(default_factory=NoRanks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +156,6 @@ class Services(StreamServices):
     custodian: CustodianControl
     margin_terms: MarginTerms
     liquidations: Liquidations
-    ranks: Ranks
     queries: Queries
     funding_reads: FundingReads
     operations: Operations

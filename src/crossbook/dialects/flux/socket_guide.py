@@ -25,7 +25,8 @@ _RULES: Final = (
     "mark_price and funding: a message whenever something changed; the numbers rise by one.",
     "orders, positions, balances: what changed, as settled, with the shapes of the HTTP API; the numbers rise by "
     "one and are the same on every connection. The first snapshot of orders has the 1,000 newest that are open. "
-    "Positions and balances are told when the account changes, not when only the mark moves. When the token "
+    "Positions and balances are told when the account changes or a position's adlRank, not when only the mark moves. "
+    "When the token "
     "expires or is revoked, an error and unsubscribed end its topics.",
     "After a lost connection, subscribe to orders, positions and balances with fromSequence, the last sequence of "
     "the topic that you have, and stream, which the answer to your last subscription told. The answer has replayed: "
