@@ -13,6 +13,7 @@ from crossbook.readiness import Helper, Warned, helper_checks, prices_check
 from crossbook.server.health import Finding, Readiness, readiness
 from crossbook.system import ManualClock
 from crossbook.workers.health import Condition, Health
+from crossbook.workers.names import MarketName
 from crossbook.workers.public_prices import PublicPrice, PublicVenue
 
 LIMIT_MS = 10_000
@@ -115,13 +116,27 @@ class Pricing:
 
     symbol: str
     halted: bool = False
+    governs: bool = True
+
+
+class Feed:
+    """A market's feed, as far as it is looked at: when its log stated a mark."""
+
+    def __init__(self, clock: ManualClock, symbol: str) -> None:
+        self.market = MarketName(1, symbol)
+        self.stated_ms: int | None = None
+        self._clock = clock
+
+    def mark_age_ms(self) -> int | None:
+        return None if self.stated_ms is None else self._clock.now_ms() - self.stated_ms
 
 
 def test_a_silent_source_and_a_halted_market_are_warnings() -> None:
     clock = ManualClock()
     first, second = Source(clock, "BTC-PERP", "first"), Source(clock, "BTC-PERP", "second")
     btc, eth = Pricing("BTC-PERP"), Pricing("ETH-PERP")
-    check = prices_check([first, second], cast("Any", [btc, eth]), clock, LIMIT_MS)
+    feeds: Any = [Feed(clock, "BTC-PERP"), Feed(clock, "ETH-PERP")]
+    check = prices_check(feeds, [first, second], cast("Any", [btc, eth]), clock, LIMIT_MS)
 
     def said() -> Finding:
         found = asyncio.run(readiness({"prices": check}))
@@ -141,3 +156,25 @@ def test_a_silent_source_and_a_halted_market_are_warnings() -> None:
     assert said() == Warned(
         ok=True, warning="BTC-PERP takes cancels only: too few prices; first for BTC-PERP: no price for 11 s"
     )
+
+
+def test_marks_that_nobody_states_are_a_warning_whoever_should_state_them() -> None:
+    clock = ManualClock()
+    here, elsewhere = Feed(clock, "BTC-PERP"), Feed(clock, "ETH-PERP")
+    btc = Pricing("BTC-PERP")
+    feeds: Any = [here, elsewhere]
+    check = prices_check(feeds, [], cast("Any", [btc]), clock, LIMIT_MS)
+
+    def said() -> Finding:
+        found = asyncio.run(readiness({"prices": check}))
+        assert found.status == "ready"
+        return found.checks["prices"]
+
+    assert said() == Finding(ok=True)  # no mark was ever stated
+    here.stated_ms = elsewhere.stated_ms = clock.now_ms()
+    clock.advance(LIMIT_MS)
+    assert said() == Finding(ok=True)
+    clock.advance(2_000)
+    assert said() == Warned(ok=True, warning="BTC-PERP: no mark for 12 s; ETH-PERP: no mark for 12 s")
+    btc.governs = False  # it has no sources any more, and its last trade is its mark
+    assert said() == Warned(ok=True, warning="ETH-PERP: no mark for 12 s")

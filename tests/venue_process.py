@@ -42,10 +42,11 @@ def eventually(look: Callable[[], T | None]) -> T:
 class VenueProcess:
     """`python -m crossbook.cli up` on a folder; use it as a context, and start it again after a stop."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, settings: Mapping[str, str] | None = None) -> None:
         self.data = data
         self.port = free_port()
         self.options = list(options)
+        self.settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log = data.parent / f"{data.name}.log"
 
@@ -77,6 +78,7 @@ class VenueProcess:
         environment = without_settings(os.environ)
         # Many requests come from one address here.
         environment["CROSSBOOK_REGISTRATIONS_PER_MINUTE"] = "0"
+        environment.update(self.settings)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *self.options], stdout=log, stderr=log, env=environment)
         eventually(self._ready)

@@ -17,6 +17,7 @@ from crossbook.storage.lag import lags
 from crossbook.streams.port import Stream
 from crossbook.system import Clock
 from crossbook.workers.health import Condition, Health
+from crossbook.workers.market_data import MarketFeed
 from crossbook.workers.pricing import PricingWorker
 from crossbook.workers.public_prices import PublicPrice
 
@@ -140,17 +141,32 @@ def _words(helper: Helper) -> str:
 
 
 def prices_check(
-    sources: Sequence[PublicPrice], pricing: Sequence[PricingWorker], clock: Clock, max_age_ms: int
+    feeds: Sequence[MarketFeed],
+    sources: Sequence[PublicPrice],
+    pricing: Sequence[PricingWorker],
+    clock: Clock,
+    max_age_ms: int,
 ) -> Check:
-    """The prices that come from outside: public venues whose last price is too old, and markets halted for want of any.
+    """The prices of perpetuals, whoever states them: markets halted for want of sources, marks and sources too old.
 
-    Never a reason to refuse requests: such a market takes cancels, and the others trade.
+    Never a reason to refuse requests: such a market takes cancels, and the others trade. `pricing` and `sources` are
+    those of this process. Whether another process does its work is seen by the marks in the log.
     """
+    here = {worker.symbol: worker for worker in pricing}
+
+    def about_market(feed: MarketFeed) -> str:
+        symbol, age_ms = feed.market.symbol, feed.mark_age_ms()
+        worker = here.get(symbol)
+        if worker is not None and worker.halted:
+            return f"{symbol} takes cancels only: too few prices"
+        if age_ms is None or age_ms <= max_age_ms or (worker is not None and not worker.governs):
+            return ""
+        return f"{symbol}: no mark for {age_ms // 1000} s"
 
     async def check() -> Finding:
         now_ms = clock.now_ms()
-        halted = [f"{worker.symbol} takes cancels only: too few prices" for worker in pricing if worker.halted]
-        words = "; ".join([*halted, *filter(None, (_silence(source, now_ms, max_age_ms) for source in sources))])
+        found = [*map(about_market, feeds), *(_silence(source, now_ms, max_age_ms) for source in sources)]
+        words = "; ".join(filter(None, found))
         return Warned(ok=True, warning=words) if words else Finding(ok=True)
 
     return check

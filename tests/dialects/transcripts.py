@@ -11,18 +11,24 @@ A transcript is a text file, one clause of the contract each:
     < Retry-After: 1                         headers it must have
     < {"orderId": "<order>", ...}            the body it must get
 
+The body `@long N` is a text of N characters. `@stalled TEXT` sends TEXT and promises more, which never comes. The
+expected header `Name: <none>` must not be there.
+
 In expected values "<name>" stands for a text that is remembered under that name (and must be the same when it
 comes again), "<#name>" for a whole number that is, "<*>" for any value. Names in angle brackets are replaced in
 requests. An object must have exactly the fields that are expected, in that order; with a last "..." it may have more.
-Directives of all: mode NAME, mark MARKET PRICE, settle, wait MS.
+Directives of all: mode NAME, mark MARKET PRICE, settle, wait MS, loss ASSET AMOUNT (one that nobody could pay), and
+repay ASSET AMOUNT.
 """
 
 import json
 import re
 import time
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -126,6 +132,12 @@ class TranscriptPlayer:
     def _do_wait(self, duration_ms: str) -> None:
         time.sleep(int(duration_ms) / 1000)
 
+    def _do_loss(self, asset: str, amount: str) -> None:
+        self._venue.run(self._venue.lose(asset, int(amount)))
+
+    def _do_repay(self, asset: str, amount: str) -> None:
+        self._venue.run(self._venue.repay(asset, int(amount)))
+
     # -- Exchanges -----------------------------------------------------------------------------------
     def _exchange(self, step: Exchange, where: str) -> None:
         reply = self._send([self._filled(line) for line in step.request])
@@ -133,6 +145,9 @@ class TranscriptPlayer:
         assert reply.status_code == int(step.reply[0]), got
         headers = [match for line in step.reply[1:] if (match := HEADER.match(line))]
         for match in headers:
+            if match[2] == "<none>":
+                assert match[1].lower() not in reply.headers, got
+                continue
             assert match[1].lower() in reply.headers, got
             self._compare(match[2], reply.headers[match[1]], f"{got} {match[1]}")
         body = "\n".join(line for line in step.reply[1:] if not HEADER.match(line))
@@ -144,6 +159,8 @@ class TranscriptPlayer:
         method, target, *name = lines[0].split()
         headers = {match[1].lower(): match[2] for line in lines[1:] if (match := HEADER.match(line))}
         body = "\n".join(line for line in lines[1:] if not HEADER.match(line))
+        stalls = body.startswith("@stalled ")
+        body = body.removeprefix("@stalled ")
         if body.startswith("@long "):
             body = json.dumps("x" * int(body.removeprefix("@long ")))
         if body:
@@ -152,7 +169,21 @@ class TranscriptPlayer:
         if name:
             self._authorise(name[0], request)
         url = target if target.startswith("http") else self._address + target
+        if stalls:
+            return self._stall(request)
         return self._client.request(method, url, headers=request.headers, content=request.body or None)
+
+    def _stall(self, request: Request) -> httpx2.Response:
+        """The reply to a request whose last byte does not come."""
+        connection = HTTPConnection(urlsplit(self._address).netloc, timeout=30)
+        connection.putrequest(request.method, request.target)
+        for name, value in {**request.headers, "content-length": str(len(request.body) + 1)}.items():
+            connection.putheader(name, value)
+        connection.endheaders(request.body)
+        reply = connection.getresponse()
+        made = httpx2.Response(reply.status, headers=reply.getheaders(), content=reply.read())
+        connection.close()
+        return made
 
     def _filled(self, text: str) -> str:
         return NAME.sub(lambda match: self._known.get(match[1], match[0]), text)

@@ -107,6 +107,27 @@ def test_a_silent_source_outside_is_a_warning(tmp_path: Path) -> None:
     play(scene)
 
 
+def test_a_mark_that_nobody_states_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pricing = Broken(PricingWorker, monkeypatch)
+
+    async def scene() -> None:
+        given = {"bots": True, "index_max_age_ms": 500, "prices_interval_ms": 50, "ready_wait_limit_ms": 600_000}
+        async with running(tmp_path / "venue", **given) as client:
+
+            async def marked() -> bool:
+                prices = (await client.get("/prices")).json()
+                return all(row["indexPrice"] for row in prices if row["marketId"].endswith("-PERP"))
+
+            await until("marks", marked)
+            await until_ready_says(client, 200, "prices", '"ok": true, "detail": ""')
+            pricing.error = DatabaseUnavailable("gone")
+            await until_ready_says(client, 200, "prices", "BTC-PERP: no mark for")
+            pricing.error = None
+            await until_ready_says(client, 200, "prices", '"ok": true, "detail": ""}')
+
+    play(scene)
+
+
 def test_a_worker_that_never_got_to_work_is_said_and_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The simulated wallet and daemon: every method, and swaps that move both sides exactly once."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from crossbook.security.wallet_addresses import parse_address
 from crossbook.security.wallet_keys import WalletKeys
 from crossbook.security.wallet_signatures import SignatureFormat, verify_message
 from crossbook.system import ManualClock
-from crossbook.wallet_sim.chain import FEES, Asset, ChainRefused, Funds
+from crossbook.wallet_sim.chain import FEES, Asset, ChainRefused, Funds, Swap
 from crossbook.wallet_sim.errors import (
     DaemonBusy,
     InvalidParams,
@@ -22,7 +23,8 @@ from crossbook.wallet_sim.errors import (
     WrongArgument,
 )
 from crossbook.wallet_sim.faults import Fault
-from crossbook.wallet_sim.wallet import PROPOSAL_LIFETIME_MS
+from crossbook.wallet_sim.proposals import Proposal, seal
+from crossbook.wallet_sim.wallet import MOST_LIFETIME_MS, PROPOSAL_LIFETIME_MS
 from crossbook.wallet_sim.world import World, WorldOptions
 from tests.wallet_sim.worlds import FEE, LTHN, USDL, ask, base64_of, holdings, made, proposal
 
@@ -248,6 +250,35 @@ def test_proposals_expire() -> None:
     clock.advance(1)
     with pytest.raises(WrongArgument, match="expired"):
         accept(world, usual[1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"fee_units": -(10**12)}, "can not be opened"),
+        ({"to_initiator": (Funds(USDL, -5),)}, "can not be opened"),
+        ({"to_finalizer": ()}, "can not be opened"),
+        ({"to_finalizer": (Funds(LTHN, 1),) * 9}, "can not be opened"),
+        ({"proposal_id": "x" * 65}, "can not be opened"),
+    ],
+)
+def test_a_proposal_that_somebody_made_without_a_wallet_is_looked_at(changed: dict[str, Any], error: str) -> None:
+    clock = ManualClock()
+    world = made(clock)
+    alice, bob = world.wallets["alice"], world.wallets["bob"]
+    good = Swap("id", alice.address, bob.address, (Funds(LTHN, 5),), (Funds(USDL, 7),), FEE)
+    before = holdings(world)
+    for swap, expires_at_ms, why in (
+        (replace(good, **changed), clock.now_ms() + 1_000, error),
+        (good, clock.now_ms() + MOST_LIFETIME_MS + 1, "expires too late"),
+        (good, -1, "can not be opened"),
+    ):
+        text = seal(Proposal(swap, expires_at_ms), alice.keys, parse_address(bob.address))
+        with pytest.raises(WrongArgument, match=why):
+            accept(world, text)
+    assert holdings(world) == before
+    accept(world, seal(Proposal(good, clock.now_ms() + 1_000), alice.keys, parse_address(bob.address)))
+    assert holdings(world) != before
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**17), st.integers(1, 10**11), st.booleans()), max_size=6))

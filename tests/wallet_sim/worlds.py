@@ -35,6 +35,17 @@ def made(
     return world
 
 
+def reopened(file: Path, clock: ManualClock | None = None) -> World:
+    """The world of a file as it is, with nothing added."""
+    return World(NATIVE, clock or ManualClock(), Journal(file))
+
+
+def state(world: World) -> list[dict[str, Any]]:
+    """Everything that a world must not forget."""
+    wallets = [{"name": name, "secret": wallet.keys.spend_secret.hex()} for name, wallet in world.wallets.items()]
+    return [*wallets, *map(dict, world.chain.notes())]
+
+
 def ask(handler: Handler, method: str, **params: Any) -> Any:
     """The result of a method. Raises RpcError."""
     return rpc.call(handler, method, params)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from crossbook.application.errors import MarketNotFound
-from crossbook.domain.commands import SubmitOrder
+from crossbook.domain.commands import Command, SetMarketState, SubmitOrder, UpdatePrices
 from crossbook.domain.events import Trade
-from crossbook.domain.orders import OrderType, SelfTradePrevention, Side
+from crossbook.domain.orders import MarketState, OrderType, SelfTradePrevention, Side
 from crossbook.matching.codec import decode_records
 from crossbook.storage import snapshots
 from crossbook.storage.snapshots import StoredSnapshot
@@ -341,6 +341,34 @@ def test_after_a_start_trades_and_statistics_come_from_the_fills(database_url: s
         assert after.last_price_ticks == 110
         assert after.day_stats() == before.day_stats()
         assert after.day_stats().trades == 3
+
+    in_world(database_url, scene)
+
+
+def test_the_age_of_a_mark_is_since_the_log_stated_it(database_url: str) -> None:
+    async def scene(world: World) -> None:
+        minutes_ms = 600_000
+        feed = feed_of(world)
+        assert feed.mark_age_ms() is None  # nothing is known yet
+
+        async def takes(*commands: Command) -> int | None:
+            await world.log(commands)
+            await reaches(feed, len(world.expected))
+            return feed.mark_age_ms()
+
+        async with running(world.relay(), world.matcher(), feed):
+            assert await takes(order(world, Side.BUY, 50)) is None  # the market has no mark
+            age_ms = await takes(UpdatePrices(2, START_MS, 650, 650))
+            assert age_ms is not None
+            assert age_ms < minutes_ms
+            world.clock.ahead_ms = minutes_ms
+            age_ms = await takes(order(world, Side.BUY, 50))
+            assert age_ms is not None
+            assert age_ms >= minutes_ms
+            age_ms = await takes(UpdatePrices(4, START_MS, 650, 650))  # the same again
+            assert age_ms is not None
+            assert age_ms < minutes_ms
+            assert await takes(SetMarketState(5, START_MS, MarketState.SETTLEMENT_ONLY)) is None
 
     in_world(database_url, scene)
 

@@ -7,7 +7,7 @@ beside it on lists, and `{"error": ...}` around a problem. Which fields a body h
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from crossbook.dialects.call import Header, Reply
 from crossbook.dialects.refusals import Fault, FaultKind
 
 SHOWN_CHARACTERS: Final = 48
+_DATES: Final = frozenset({b"deprecation", b"sunset"})
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,25 @@ class Versions:
     def dressed(self, scope: Scope, reply: Reply, problem_type: str) -> Reply:
         """A reply in the form of the request's version, with its headers; the plain form for an unknown version."""
         version = self._by_name.get(self._name_in(scope) or "", self.default)
-        headers = version.retirement.headers() if version.retirement is not None else ()
+        headers = reply.headers if version.retirement is None else _soonest(reply.headers, version.retirement)
         body = _enveloped(reply, problem_type) if version.enveloped else reply.body
-        return Reply(reply.status, body, (*reply.headers, *headers), reply.media_type, reply.raw)
+        return Reply(reply.status, body, headers, reply.media_type, reply.raw)
+
+
+def _soonest(headers: tuple[Header, ...], retirement: Retirement) -> tuple[Header, ...]:
+    """The headers with those of a version that goes away. Of an old path's dates and the version's the sooner hold."""
+    dates = dict(retirement.headers())
+    kept = []
+    for name, value in headers:
+        if name not in _DATES:
+            kept.append((name, value))
+        elif name not in dates or _day_of(value) < _day_of(dates[name]):
+            dates[name] = value
+    return (*kept, *dates.items())
+
+
+def _day_of(value: bytes) -> datetime:
+    return parsedate_to_datetime(value.decode("ascii"))
 
 
 def _enveloped(reply: Reply, problem_type: str) -> object:

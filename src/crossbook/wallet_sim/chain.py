@@ -69,13 +69,21 @@ class Swap:
     fee_units: int
 
 
+@dataclass(frozen=True)
+class _Accepted:
+    """The transaction that a proposal ended in, and until when the proposal could be accepted, if that is known."""
+
+    transaction_id: str
+    expires_at_ms: int | None
+
+
 @dataclass
 class _State:
     assets: dict[str, Asset] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     balances: dict[tuple[str, str], int] = field(default_factory=dict)
-    transactions: dict[str, str] = field(default_factory=dict)
-    """The id of the transaction that each proposal ended in."""
+    accepted: dict[str, _Accepted] = field(default_factory=dict)
+    """By proposal."""
 
 
 class PretendChain:
@@ -124,7 +132,8 @@ class PretendChain:
 
     def transaction_of(self, proposal_id: str) -> str | None:
         """The transaction in which a proposal ended, None before it is accepted."""
-        return self._state.transactions.get(proposal_id)
+        found = self._state.accepted.get(proposal_id)
+        return None if found is None else found.transaction_id
 
     # -- Changes -------------------------------------------------------------------------------------
     def register(self, asset: Asset) -> None:
@@ -153,8 +162,12 @@ class PretendChain:
             raise ChainRefused(f"there are {asset.total_max_supply_units} units of {asset.ticker} at most")
         self._do({"op": "mint", "address": address, "asset_id": funds.asset_id, "units": funds.amount_units})
 
-    def accept(self, swap: Swap) -> str:
-        """Move both sides of a swap and give the transaction's id. Raises SpentAlready and TooLittle."""
+    def accept(self, swap: Swap, expires_at_ms: int) -> str:
+        """Move both sides of a swap and give the transaction's id. Raises SpentAlready and TooLittle.
+
+        Nobody may accept the proposal from `expires_at_ms` on: the caller sees to that, and the chain may forget then
+        that somebody has.
+        """
         if self.transaction_of(swap.proposal_id) is not None:
             raise SpentAlready("the proposal was accepted before")
         self.check_money(swap.initiator, (*swap.to_finalizer, Funds(self.native.asset_id, swap.fee_units)))
@@ -170,6 +183,7 @@ class PretendChain:
                 "op": "swap",
                 "proposal_id": swap.proposal_id,
                 "transaction_id": transaction_id,
+                "expires_at_ms": expires_at_ms,
                 "moves": [[giver, taker, funds.asset_id, funds.amount_units] for giver, taker, funds in moves],
             }
         )
@@ -185,8 +199,28 @@ class PretendChain:
                 raise TooLittle(address, asset_id, units)
 
     # -- What happened -------------------------------------------------------------------------------
-    def apply(self, note: Note) -> None:
-        """Let a note take effect: a new one, or one from a journal. Unknown ones are passed over."""
+    def notes(self) -> list[Note]:
+        """The fewest notes that lead a new chain to this one."""
+        state = self._state
+        return [
+            *({"op": "asset", **asset.__dict__} for asset in state.assets.values() if asset != self.native),
+            *({"op": "alias", "alias": alias, "address": address} for alias, address in state.aliases.items()),
+            *(
+                {"op": "balance", "address": address, "asset_id": asset_id, "units": units}
+                for (address, asset_id), units in state.balances.items()
+            ),
+            *({"op": "accepted", "proposal_id": of, **accepted.__dict__} for of, accepted in state.accepted.items()),
+        ]
+
+    def forget_expired(self, before_ms: int) -> None:
+        """Forget the accepted proposals that expired before this time. Old journals do not say when that was."""
+        accepted = self._state.accepted
+        for proposal_id, found in list(accepted.items()):
+            if found.expires_at_ms is not None and found.expires_at_ms < before_ms:
+                del accepted[proposal_id]
+
+    def apply(self, note: Note) -> bool:
+        """Let a note take effect: a new one, or one from a journal. False for an unknown one, which is passed over."""
         state = self._state
         match note["op"]:
             case "asset":
@@ -197,13 +231,23 @@ class PretendChain:
             case "mint":
                 self._move(MINT, note["address"], note["asset_id"], note["units"])
             case "swap":
-                state.transactions[note["proposal_id"]] = note["transaction_id"]
+                self._note_accepted(note)
                 for giver, taker, asset_id, units in note["moves"]:
                     self._move(giver, taker, asset_id, units)
+            case "balance":
+                state.balances[note["address"], note["asset_id"]] = note["units"]
+            case "accepted":
+                self._note_accepted(note)
+            case _:
+                return False
+        return True
 
     def _do(self, note: Note) -> None:
         self._record(note)
         self.apply(note)
+
+    def _note_accepted(self, note: Note) -> None:
+        self._state.accepted[note["proposal_id"]] = _Accepted(note["transaction_id"], note.get("expires_at_ms"))
 
     def _move(self, giver: str, taker: str, asset_id: str, units: int) -> None:
         balances = self._state.balances

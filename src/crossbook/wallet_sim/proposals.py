@@ -22,9 +22,12 @@ from crossbook.security.wallet_addresses import AddressRefused, WalletAddress, p
 from crossbook.security.wallet_keys import WalletKeys
 from crossbook.security.wallet_signatures import reduced, verify_message
 from crossbook.system import secret_token
-from crossbook.wallet_sim.chain import Funds, Swap
+from crossbook.wallet_sim.chain import MOST_UNITS, Funds, Swap
 
 POINT_BYTES: Final = 32
+LONGEST_ID: Final = 64
+MOST_FUNDS: Final = 8
+"""Amounts for each side."""
 LONGEST_HEX: Final = 1 << 20
 
 
@@ -91,15 +94,34 @@ def _plain(funds: Sequence[Funds]) -> list[list[object]]:
 
 
 def _proposal_of(document: dict[str, Any]) -> Proposal:
-    def funds(name: str) -> tuple[Funds, ...]:
-        return tuple(Funds(asset_id, units) for asset_id, units in document[name])
+    """The proposal in a document that anybody may have written. Raises ValueError, KeyError and TypeError."""
 
+    def funds(name: str) -> tuple[Funds, ...]:
+        found = tuple(Funds(_text(asset_id), _number(units, 1)) for asset_id, units in document[name])
+        if not 1 <= len(found) <= MOST_FUNDS:
+            raise ValueError(f"each side gets 1 to {MOST_FUNDS} amounts")
+        return found
+
+    if len(_text(document["id"])) > LONGEST_ID:
+        raise ValueError(f"an id has {LONGEST_ID} characters at most")
     swap = Swap(
         document["id"],
-        document["initiator"],
-        document["finalizer"],
+        _text(document["initiator"]),
+        _text(document["finalizer"]),
         funds("to_finalizer"),
         funds("to_initiator"),
-        document["fee"],
+        _number(document["fee"], 0),
     )
-    return Proposal(swap, document["expires_at_ms"], document["mixins"])
+    return Proposal(swap, _number(document["expires_at_ms"], 0), _number(document["mixins"], 0))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _number(value: object, least: int) -> int:
+    if type(value) is not int or not least <= value <= MOST_UNITS:
+        raise ValueError(f"not a 64-bit number of at least {least}")
+    return value

@@ -13,13 +13,14 @@ from crossbook.wallet_sim.chain import MOST_UNITS, Funds, PretendChain, SpentAlr
 from crossbook.wallet_sim.daemon import decoded, descriptor_of
 from crossbook.wallet_sim.errors import DaemonBusy, InvalidParams, NotEnoughMoney, WrongAddress, WrongArgument
 from crossbook.wallet_sim.faults import Fault, Faults
-from crossbook.wallet_sim.proposals import Proposal, ProposalRefused, new_proposal_id, seal, unseal
+from crossbook.wallet_sim.proposals import MOST_FUNDS, Proposal, ProposalRefused, new_proposal_id, seal, unseal
 from crossbook.wallet_sim.rpc import Answer, Method, Methods, NoParams
 
 FEE_UNITS: Final = 10_000_000_000
 """What a transaction costs: 0.01 of the native asset."""
 PROPOSAL_LIFETIME_MS: Final = 30 * 60 * 1000
-MOST_FUNDS: Final = 8
+MOST_LIFETIME_MS: Final = 2 * PROPOSAL_LIFETIME_MS
+"""A proposal that expires later is none that a wallet makes, and the chain would have to remember it as long."""
 MS: Final = 1000
 
 
@@ -146,7 +147,7 @@ class SimulatedWallet:
         self._need_money(lambda: self._chain.check_money(self.address, given))
         expires_at_ms = self._clock.now_ms() + PROPOSAL_LIFETIME_MS
         if terms.expiration_time:
-            expires_at_ms = min(expires_at_ms, terms.expiration_time * MS)
+            expires_at_ms = max(0, min(expires_at_ms, terms.expiration_time * MS))
         proposal = Proposal(swap, expires_at_ms, terms.mixins)
         return {"hex_raw_proposal": seal(proposal, self.keys, finalizer, self._least_proposal_bytes)}
 
@@ -168,8 +169,10 @@ class SimulatedWallet:
             raise WrongArgument("the proposal was accepted before")
         if self._faults.happens(Fault.PROPOSAL_EXPIRED, self.name) or self._clock.now_ms() >= proposal.expires_at_ms:
             raise WrongArgument("the proposal has expired")
+        if proposal.expires_at_ms > self._clock.now_ms() + MOST_LIFETIME_MS:
+            raise WrongArgument("the proposal expires too late")
         transaction_ids: list[str] = []
-        self._need_money(lambda: transaction_ids.append(self._chain.accept(proposal.swap)))
+        self._need_money(lambda: transaction_ids.append(self._chain.accept(proposal.swap, proposal.expires_at_ms)))
         return {"result_tx_id": transaction_ids[0]}
 
     def _opened(self, text: str) -> Proposal:

@@ -1,25 +1,34 @@
 """A whole simulated world: one chain, its daemon, any number of wallets, and an administrator over them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from crossbook.logs import Log
 from crossbook.security.wallet_addresses import AddressRefused, parse_address
 from crossbook.security.wallet_keys import SecretKeyRefused, WalletKeys
 from crossbook.security.wallet_signatures import SignatureFormat
 from crossbook.system import Clock, secret_token
-from crossbook.wallet_sim.chain import Asset, ChainRefused, Funds, PretendChain
+from crossbook.wallet_sim.chain import MOST_UNITS, Asset, ChainRefused, Funds, Note, PretendChain
 from crossbook.wallet_sim.daemon import DaemonMethods
 from crossbook.wallet_sim.errors import InvalidParams
 from crossbook.wallet_sim.faults import EVERYBODY, Fault, Faults
-from crossbook.wallet_sim.journal import Journal
+from crossbook.wallet_sim.journal import Journal, JournalError
 from crossbook.wallet_sim.rpc import Answer, Method, Methods, NoParams
 from crossbook.wallet_sim.wallet import SimulatedWallet
 
 MOST_WALLETS: Final = 1_000
 LONGEST_NAME: Final = 64
+SHORT_JOURNAL: Final = 1_000
+"""A journal with fewer notes is short enough."""
+TIMES_TOO_LONG: Final = 4
+"""A journal with so many times the notes that would do is replaced."""
+CLOCK_SLACK_MS: Final = 3_600_000
+"""By how much the clock may be set back before an accepted proposal that was forgotten could be accepted again."""
+
+_log: Final = Log("wallet-sim")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class WorldOptions:
 class World:
     """A chain and what stands on it. With a journal it goes on where it stopped.
 
+    A journal that becomes much longer than what it says is replaced by the fewest notes that say the same.
     Raises JournalError for a journal that can not be read.
     """
 
@@ -44,16 +54,12 @@ class World:
         self._journal = journal
         self._clock = clock
         self._options = options or WorldOptions()
-        record: Callable[[Mapping[str, Any]], None] = journal.write if journal is not None else _forget
-        self._record = record
-        self.chain = PretendChain(native, record)
+        self._longest_journal = SHORT_JOURNAL
+        self.chain = PretendChain(native, self._record)
         self.daemon = DaemonMethods(self.chain)
         self.admin = AdminMethods(self)
-        for note in journal.notes() if journal is not None else ():
-            if note["op"] == "wallet":
-                self._open(note["name"], WalletKeys.of_secret(bytes.fromhex(note["spend_secret"])))
-            else:
-                self.chain.apply(note)
+        if journal is not None:
+            self._go_on(journal)
 
     def add_wallet(self, name: str, keys: WalletKeys | None = None, alias: str = "") -> SimulatedWallet:
         """The wallet of this name: the known one, else a new one with these keys, or with random ones.
@@ -67,7 +73,7 @@ class World:
             if len(self.wallets) >= MOST_WALLETS or not 0 < len(name) <= LONGEST_NAME:
                 raise ChainRefused(f"there are {MOST_WALLETS} wallets at most, with names of 1 to {LONGEST_NAME}")
             keys = keys or WalletKeys.of_seed(secret_token(64).encode())
-            self._record({"op": "wallet", "name": name, "spend_secret": keys.spend_secret.hex()})
+            self._record(_wallet_note(name, keys))
             wallet = self._open(name, keys)
         if alias:
             self.chain.bind(alias, wallet.address)
@@ -79,6 +85,45 @@ class World:
             missing = each.amount_units - self.chain.balance(wallet.address, each.asset_id)
             if missing > 0:
                 self.chain.mint(wallet.address, Funds(each.asset_id, missing))
+
+    # -- The journal ---------------------------------------------------------------------------------
+    def _go_on(self, journal: Journal) -> None:
+        """Let everything happen again."""
+        unknown = 0
+        for note in journal.notes():
+            if note["op"] == "wallet":
+                self._open(note["name"], WalletKeys.of_secret(bytes.fromhex(note["spend_secret"])))
+            elif not self.chain.apply(note):
+                unknown += 1
+        if unknown:
+            # Of a newer program, which will want them again: such a journal only grows.
+            _log.warning("the journal has notes that are not understood, and stays as it is", notes=unknown)
+            self._longest_journal = MOST_UNITS
+        self._shorten(journal)
+
+    def _record(self, note: Note) -> None:
+        """Write a note that is about to take effect. Raises JournalError. Everything before it has taken effect."""
+        if self._journal is not None:
+            self._shorten(self._journal)
+            self._journal.write(note)
+
+    def _shorten(self, journal: Journal) -> None:
+        """Replace a journal that has become too long. Where that fails, it stays until it is twice as long."""
+        if journal.length < self._longest_journal:
+            return
+        self.chain.forget_expired(self._clock.now_ms() - CLOCK_SLACK_MS)
+        notes = [*(_wallet_note(name, wallet.keys) for name, wallet in self.wallets.items()), *self.chain.notes()]
+        self._longest_journal = max(SHORT_JOURNAL, TIMES_TOO_LONG * len(notes))
+        if journal.length < self._longest_journal:
+            return
+        before = journal.length
+        try:
+            journal.replace(notes)
+        except JournalError as error:
+            _log.warning("the journal could not be shortened", notes=before, error=str(error))
+            self._longest_journal = 2 * before
+        else:
+            _log.info("journal shortened", notes=before, now=len(notes))
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -94,8 +139,8 @@ class World:
         return wallet
 
 
-def _forget(note: Mapping[str, Any]) -> None:
-    del note
+def _wallet_note(name: str, keys: WalletKeys) -> Note:
+    return {"op": "wallet", "name": name, "spend_secret": keys.spend_secret.hex()}
 
 
 # -- The administrator -------------------------------------------------------------------------------

@@ -63,6 +63,11 @@ class Core:
         self.fresh[market_id].forget()
         self.wakes[market_id].set()
 
+    def perpetual_feeds(self) -> list[MarketFeed]:
+        """The feeds of perpetuals: their log states marks."""
+        kinds = {market.number: market.instrument.kind for market in self.markets}
+        return [feed for feed in self.parts.feeds if kinds[feed.market.market_id] is InstrumentKind.PERPETUAL]
+
     def repeat(self, every_ms: int, work: Callable[[], Awaitable[None]]) -> Work:
         """Does this again and again until the venue stops; what the database refuses is done the next time."""
 

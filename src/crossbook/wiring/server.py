@@ -66,8 +66,8 @@ def checks_of_venue(core: Core) -> dict[str, Check]:
     settings = core.settings
     checks = checks_of(ground.database, ground.commands, symbols, workers, core.clock, settings.ready_lag_limit_ms)
     checks |= helper_checks(parts.helpers, settings.ready_wait_limit_ms)
-    if parts.pricing:
-        checks["prices"] = prices_check(parts.public_prices, parts.pricing, core.clock, settings.index_max_age_ms)
+    age_ms = settings.index_max_age_ms
+    checks["prices"] = prices_check(core.perpetual_feeds(), parts.public_prices, parts.pricing, core.clock, age_ms)
     return checks
 
 

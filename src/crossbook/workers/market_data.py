@@ -106,6 +106,8 @@ class MarketFeed:
         self._view: MarketView | None = None
         self._left_behind = False
         self._updated_ms = 0
+        self._prices_stated = 0
+        self._priced_ms = 0
         self._backoff = Backoff(limit_ms=500)
 
     # Reads --------------------------------------------------------------------------------------------
@@ -129,6 +131,16 @@ class MarketFeed:
     def index_price_ticks(self) -> int | None:
         """The index that the market's log states, None before the first."""
         return self._ready().index_price_ticks or None
+
+    def mark_age_ms(self) -> int | None:
+        """How long ago the log stated a mark, or the data were built.
+
+        None for a market without a mark, and for one that is settled for good.
+        """
+        view = self._view
+        if view is None or not view.mark_price_ticks or view.state is MarketState.SETTLEMENT_ONLY:
+            return None
+        return self._clock.now_ms() - self._priced_ms
 
     def orderbook(self, depth: int) -> BookView:
         """The best `depth` levels of both sides, best first, and the sequence they are after."""
@@ -202,7 +214,8 @@ class MarketFeed:
         """
         if self._view is None or self._left_behind:
             self._view = await self._build()
-            self._updated_ms = self._clock.now_ms()
+            self._updated_ms = self._priced_ms = self._clock.now_ms()
+            self._prices_stated = 0
             self._left_behind = False
             self._subscribers.drop_all(DropReason.RESYNC)
             self._tap.gap(self.market.market_id, self._view.sequence)
@@ -257,6 +270,9 @@ class MarketFeed:
                 slow = self._subscribers.publish(update)
                 if slow:
                     self._metrics.count("subscribers_dropped", self.market.symbol, slow)
+        if view.prices_stated != self._prices_stated:
+            self._prices_stated = view.prices_stated
+            self._priced_ms = self._clock.now_ms()
         self._tell_state(view)
         self._tap.note(self.market.market_id, view.sequence, decoded)
         self._metrics.gauge("market_data_sequence", self.market.symbol, view.sequence)

@@ -58,6 +58,8 @@ class MarketView:
         self.mark_price_ticks = mark_price_ticks
         self.index_price_ticks = index_price_ticks
         self.state = state
+        self.prices_stated = 0
+        """How often mark and index were stated since it began."""
         self._trades: deque[PublicTrade] = deque(trades, maxlen=TRADES_KEPT)
 
     def orderbook(self, depth: int) -> BookView:
@@ -86,6 +88,7 @@ class MarketView:
             elif isinstance(event, PricesUpdated):
                 self.mark_price_ticks = event.mark_price_ticks
                 self.index_price_ticks = event.index_price_ticks
+                self.prices_stated += 1
             elif isinstance(event, StateChanged):
                 self.state = event.state
         self.sequence = sequence

@@ -1,7 +1,8 @@
 """A venue that speaks Flux on loopback ports: database, desk, workers and servers in one thread of its own.
 
-It speaks TrueX too, on the same markets. It is served five times: embedded, as production, with budgets that are
-soon spent, with its database away, and with a fault in its code.
+It speaks TrueX too, on the same markets. It is served seven times: embedded, as production, with budgets that are
+soon spent, with its database away, without patience for slow bodies, with the older version of TrueX deprecated, and
+with a fault in its code.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import count
 from typing import Any, TypeVar
 
@@ -36,8 +38,13 @@ from crossbook.dialects.flux.socket import FluxSocket
 from crossbook.dialects.truex.endpoints import truex_dialect
 from crossbook.dialects.truex.services import Services as TruexServices
 from crossbook.dialects.truex.socket import TruexSocket
+from crossbook.dialects.truex.versions import V2024, versions_of
+from crossbook.dialects.versions import Retirement
+from crossbook.domain import ledger as journals
+from crossbook.domain.accounts import INSURANCE
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.instruments import BTC, USDC, Instrument, InstrumentKind, btc_perp, btc_pyusd, eth_perp
+from crossbook.domain.ledger import Journal, LedgerType
 from crossbook.domain.money import Step
 from crossbook.domain.transfers import CustodyNews
 from crossbook.security.passwords import HashCost, Passwords
@@ -47,7 +54,7 @@ from crossbook.server.app import Listening, Server, build_app, make_server
 from crossbook.server.limits import Budget, LoginThrottle, RateLimiter, RateLimits
 from crossbook.server.websocket import SocketLimits, SocketRoom
 from crossbook.settings import RuntimeMode
-from crossbook.storage import commands_log
+from crossbook.storage import commands_log, ledger
 from crossbook.storage import markets as stored_markets
 from crossbook.storage.activity import ActivityReader
 from crossbook.storage.admission import AdmissionStore
@@ -60,6 +67,7 @@ from crossbook.storage.errors import DatabaseUnavailable, StatementTooSlow, Tran
 from crossbook.storage.funding_queries import FundingQueries
 from crossbook.storage.funds import FundsStore
 from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
+from crossbook.storage.liquidations import repay_bad_debt
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.market_limits import LimitStore
 from crossbook.storage.operations import OperationsRecord
@@ -91,6 +99,7 @@ SPOT = Instrument(
 UNAVAILABLE = (DatabaseUnavailable, TransactionConflict, StatementTooSlow, MarketDataUnavailable)
 CHEAP = HashCost(memory_kib=64, passes=1)
 SOCKET_LIMITS = SocketLimits(messages_per_s=1_000, messages_burst=1_000, heartbeat_s=2.0, idle_s=3_600)
+RETIREMENT = Retirement(date(2026, 6, 1), date(2027, 6, 1))
 FRIEND = "https://friend.example"
 """A web origin whose pages may open WebSockets."""
 
@@ -171,6 +180,27 @@ class FluxVenue:
             return (await self.parts.accounts.login(email, "long-password")).token
 
         return self.run(make())
+
+    async def lose(self, asset: str, amount: int) -> None:
+        """A loss that neither its owner nor the insurance fund can pay, in whole units of the asset: bad debt."""
+        user = await self.parts.users.create(
+            UserKind.GUEST, 0, email=None, password_hash=None, name="loser", scopes=frozenset()
+        )
+        units = amount * 10 ** await self.parts.services.funds.decimals_of(asset)
+        await self._post(LedgerType.LIQUIDATION_LOSS, journals.cover_loss(user.account_id, asset, units, 0), asset)
+
+    async def repay(self, asset: str, amount: int) -> None:
+        """Money for the insurance fund, out of which open bad debt is repaid."""
+        units = amount * 10 ** await self.parts.services.funds.decimals_of(asset)
+        await self._post(LedgerType.DEPOSIT, journals.deposit(INSURANCE, asset, units), asset)
+        async with self.parts.database.transaction() as transaction:
+            asset_id = (await stored_markets.asset_ids(transaction))[asset]
+            assert await repay_bad_debt(transaction, asset, asset_id, SystemClock().now_ms())
+
+    async def _post(self, kind: LedgerType, journal: Journal, asset: str) -> None:
+        async with self.parts.database.transaction() as transaction:
+            asset_ids = await stored_markets.asset_ids(transaction)
+            await ledger.post(transaction, [ledger.Entry(kind, journal)], asset_ids, SystemClock().now_ms())
 
     def break_feed(self, symbol: str) -> None:
         """Let a market's feed lose its place, as when the stream no longer has what it needs."""
@@ -386,6 +416,8 @@ def _servers(parts: Parts, venue: FluxVenue, clock: SystemClock) -> list[tuple[S
             Surroundings(limiter=limiter),
         ),
         "away": (replace(services, desk=parts.away), Surroundings()),
+        "impatient": (services, Surroundings(body_timeout_s=0.1)),
+        "retired": (services, Surroundings()),
         "faulty": (replace(services, queries=FaultyQueries(parts.database)), Surroundings()),
     }
     made = []
@@ -413,4 +445,6 @@ def _truex_variant(name: str, parts: Parts, flux: Services) -> TruexServices:
         return False
 
     found = replace(parts.truex, desk=flux.desk, limiter=flux.limiter)
+    if name == "retired":
+        return replace(found, versions=versions_of({V2024: RETIREMENT}))
     return replace(found, healthy=unwell) if name == "away" else found

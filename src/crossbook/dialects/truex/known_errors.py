@@ -24,6 +24,7 @@ from crossbook.domain.margin import InsufficientMargin
 from crossbook.domain.money import InvalidDecimal
 
 RETRY_AFTER_S: Final = 1
+STOPPED_RETRY_AFTER_S: Final = 60
 
 _INVALID: Final = (InvalidOrder, InvalidDecimal, BelowMinimum)
 _KINDS: Final[Mapping[type[Exception], Kind]] = {
@@ -33,7 +34,6 @@ _KINDS: Final[Mapping[type[Exception], Kind]] = {
     TransferLimit: Kind.BAD_REQUEST,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
     InLiquidation: Kind.INSUFFICIENT_FUNDS,
-    WithdrawalsStopped: Kind.INSUFFICIENT_FUNDS,
     InsufficientMargin: Kind.INSUFFICIENT_FUNDS,
     MarketNotFound: Kind.NOT_FOUND,
     MarketNotOpen: Kind.MARKET_NOT_OPEN,
@@ -51,6 +51,8 @@ def refusal_of(error: Exception, unavailable: tuple[type[Exception], ...] = ()) 
     kind = _KINDS.get(type(error))
     if kind is not None:
         return Problem(kind, str(error))
+    if isinstance(error, WithdrawalsStopped):
+        return Problem(Kind.UNAVAILABLE, str(error), retry_after_s=STOPPED_RETRY_AFTER_S)
     if isinstance(error, Overloaded):
         return Problem(Kind.UNAVAILABLE, "the venue is busy; try again", retry_after_s=RETRY_AFTER_S)
     if isinstance(error, (OutcomeUnknown, *unavailable)):
