@@ -96,6 +96,28 @@ def test_the_demo_users_are_in_a_file_for_the_owner_alone(standing: VenueProcess
     ]
 
 
+def test_the_demo_users_trade_at_once_in_every_market(venue: VenueProcess) -> None:
+    alice, bob = (Trader(venue.url, user["email"], user["password"]) for user in venue.demo["users"][:2])
+    had = {row["asset"]: row["available"] for row in alice.get("/balances")}
+    assert had == {"BTC": "2", "ETH": "50", "PYUSD": "250000", "USDC": "250000"}
+    for market in httpx2.get(f"{venue.url}/markets").json():
+        price, quantity = ("65000", "1") if market["baseAsset"] == "BTC" else ("3500", "10")
+        body = {"marketId": market["id"], "type": "LIMIT", "quantity": quantity, "price": price}
+        sold, bought = alice.post("/orders", {**body, "side": "SELL"}), bob.post("/orders", {**body, "side": "BUY"})
+        assert (sold.status_code, bought.status_code) == (202, 202), sold.text + bought.text
+        for trader, reply in ((bob, bought), (alice, sold)):
+            assert trader.settled(reply.json()["orderId"])["status"] == "FILLED"
+    # What they own now is theirs: the next start gives nothing more.
+    after = [row["total"] for row in alice.get("/balances")]
+    assert venue.stop() == 0
+    venue.start()
+    assert [row["total"] for row in alice.get("/balances")] == after
+    audit = venue.command("audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    for trader in (alice, bob):
+        trader.close()
+
+
 def test_the_demo_users_have_a_key_for_truex(standing: VenueProcess) -> None:
     for user in standing.demo["users"]:
         entry = user["truex"]

@@ -1,31 +1,23 @@
-"""What a demo user needs for TrueX: a client, some of every asset, and a key with its secret in the file."""
+"""What a demo user needs for TrueX: a client, and a key with its secret in the file."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from crossbook.application.accounts import User
 from crossbook.application.api_keys import ApiKeys, KeyScope
 from crossbook.application.clients import Clients
-from crossbook.application.funds import Funds
 from crossbook.security.sealing import SealError
-from crossbook.storage.queries import Queries
-
-AMOUNTS: Final[Mapping[str, str]] = {"BTC": "2", "ETH": "50", "PYUSD": "250000"}
-"""What a demo user gets of each asset, once."""
 
 
 class TruexKit:
     """Equips demo users."""
 
-    def __init__(self, clients: Clients, keys: ApiKeys, funds: Funds, queries: Queries) -> None:
+    def __init__(self, clients: Clients, keys: ApiKeys) -> None:
         self._clients = clients
         self._keys = keys
-        self._funds = funds
-        self._queries = queries
 
     async def __call__(self, user: User, before: Mapping[str, Any]) -> Mapping[str, Any]:
         """The entry `truex` of the user: the one of `before` while its key is in force. Raises StorageError."""
-        await self._fund(user.account_id)
         client = await self._clients.ensure_first(user.user_id, user.name.upper())
         known = before.get("truex")
         if isinstance(known, dict) and await self._is_in_force(known, user.user_id):
@@ -39,13 +31,6 @@ class TruexKit:
             "secret": issued.secret,
         }
         return {"truex": entry}
-
-    async def _fund(self, account_id: int) -> None:
-        owned = {balance.asset for balance in await self._queries.balances(account_id)}
-        for asset, amount in AMOUNTS.items():
-            if asset not in owned:
-                units = int(amount) * 10 ** await self._funds.decimals_of(asset)
-                await self._funds.deposit(account_id, asset, units)
 
     async def _is_in_force(self, entry: Mapping[str, Any], user_id: int) -> bool:
         try:

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from crossbook.bots.walk import WalkSource
 from crossbook.demo import DEMO_FILE, DemoUsers, both
 from crossbook.demo_bots import BotAgency
+from crossbook.demo_funds import StartingFunds
 from crossbook.demo_swaps import BoardUseCases, SwapDemo
 from crossbook.demo_truex import TruexKit
 from crossbook.dialects.lethean.services import Services as LetheanServices
@@ -35,7 +36,7 @@ class Demo:
         """Have the users and their file, and the bots. Raises StorageError, ApplicationError and DataFolderError."""
         settings, use = self._core.settings, self._use
         await self._swaps.set_up(base_url)
-        kit = both(TruexKit(use.clients, use.keys, use.funds, use.queries), self._swaps.equip)
+        kit = both(both(StartingFunds(use.funds, use.queries), TruexKit(use.clients, use.keys)), self._swaps.equip)
         members = use.members
         users = DemoUsers(settings.data_dir / DEMO_FILE, members.accounts, members.users, members.passwords, kit)
         await users.ensure(base_url, {"lethean": self._swaps.entry()})
