@@ -357,21 +357,23 @@ def test_changing_a_spot_order_changes_its_hold(then: str, order: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("then", "holds"),
+    ("then", "holds", "decided"),
     [
-        ("amends 1 to 40000", "holds 200.1"),
-        ("amends 9 to 40000", "holds 100.05"),
-        ("amends 1 to 0 @ -5", "holds 100.05"),
+        ("amends 1 to 40000", "holds 200.1", (1, Reason.NONE)),
+        ("amends 9 to 40000", "holds 100.05", (9, Reason.ORDER_NOT_FOUND)),
+        ("amends 1 to 0 @ -5", "holds 100.05", (1, Reason.INVALID_PRICE)),
     ],
 )
-def test_what_an_amendment_set_aside_is_free_once_it_is_settled_whatever_came_of_it(then: str, holds: str) -> None:
+def test_what_an_amendment_set_aside_is_free_once_it_is_settled_whatever_came_of_it(
+    then: str, holds: str, decided: tuple[int, Reason]
+) -> None:
     blotter = Blotter(spot())
     blotter.play("alice buys 20000 @ 100")
     venue = blotter.venue
     venue.amendments[2] = AmendmentRow(2, ALICE, 1, 0, 0, 0, 150_000_000)
     venue.held[ALICE, 20] += 150_000_000
     settlement = blotter.play(f"alice {then}")
-    assert settlement.amendments == [2]
+    assert [row[:3] for row in settlement.amendments] == [(2, *decided)]
     assert blotter.order(1).endswith(holds)
 
 
@@ -381,7 +383,7 @@ def test_a_perpetual_counts_an_amendment_in_its_row_until_it_is_settled() -> Non
     before = blotter.sums("alice")
     blotter.venue.amendments[2] = AmendmentRow(2, ALICE, 1, 10, 100_000, 50, 0)
     blotter.venue.sums[ALICE].add(Sums(buy_lots=10, buy_units=100_000, reserve_units=50))
-    assert blotter.play("alice amends 1 to 10 @ -5").amendments == [2]
+    assert [row[0] for row in blotter.play("alice amends 1 to 10 @ -5").amendments] == [2]
     assert blotter.sums("alice") == before
 
 

@@ -30,7 +30,7 @@ SEED_MARKET = (
 FIELDS: dict[type[msgspec.Struct], str] = {
     schemas.Order: "orderId status clientOrderId userId marketId side type quantity remainingQuantity filledQuantity "
     "averagePrice price timeInForce leverage reduceOnly postOnly heldMargin reason createdAt updatedAt id expiresAt "
-    "triggerPrice triggerBy trail trailPercent ocoOrderId displayQuantity quoteQuantity",
+    "triggerPrice triggerBy trail trailPercent ocoOrderId displayQuantity quoteQuantity lastAmendment",
     schemas.Market: "id symbol baseAsset quoteAsset maxLeverage initialMarginRate maintenanceMarginRate makerFeeRate "
     "takerFeeRate fundingIntervalHours fundingRateCap status marketId tickSize lotSize minNotional kind",
     schemas.Fill: "id tradeId orderId userId marketId side liquidityRole price quantity notional fee "

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from crossbook.application.errors import InsufficientFunds, InvalidOrder, OrderNotFound, OrderNotOpen, Overloaded
 from crossbook.application.requests import AmendRequest
 from crossbook.application.views import OrderDetails, Page
-from crossbook.domain.errors import CrossbookError
+from crossbook.domain.errors import CrossbookError, Reason
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.margin import InsufficientMargin
 from crossbook.domain.orders import OrderType, SelfTradePrevention, Side, TimeInForce
@@ -135,7 +136,46 @@ def test_what_the_engine_refuses_changes_nothing(database_url: str, kind: str) -
         assert await tied_up(venue) != before
         await venue.settle()
         assert await tied_up(venue) == before
-        assert await order_of(venue, 0, order_id) == order
+        refused = await order_of(venue, 0, order_id)
+        assert refused.last_amendment is not None
+        assert refused.last_amendment.answer is Reason.POST_ONLY_WOULD_TAKE
+        assert replace(refused, last_amendment=None) == order
+
+    at_the_venue(database_url, scenario)
+
+
+def test_an_order_shows_what_came_of_its_newest_amendment(database_url: str) -> None:
+    async def scenario(venue: AuditedVenue) -> None:
+        async def newest(order_id: int) -> tuple[int, Reason | None]:
+            found = (await order_of(venue, 0, order_id)).last_amendment
+            assert found is not None
+            return found.accepted_at_ms, found.answer
+
+        await venue.submit(1, venue.perp, Side.SELL, 10, PERP_TICKS + 5)
+        order_id, other_id = [
+            await venue.submit(0, venue.perp, Side.BUY, 10, PERP_TICKS, post_only=True) for _ in range(2)
+        ]
+        await venue.settle()
+        assert (await order_of(venue, 0, order_id)).last_amendment is None
+        # Each answer stands until the next amendment is accepted; of several at once the newest counts.
+        await amend(venue, 0, order_id, 30)
+        first_ms, answer = await newest(order_id)
+        assert answer is None
+        await venue.settle()
+        assert await newest(order_id) == (first_ms, Reason.NONE)
+        await amend(venue, 0, order_id, 20)
+        assert (await newest(order_id))[1] is None
+        await amend(venue, 0, order_id, ticks=PERP_TICKS + 5)  # post-only, and would take
+        await venue.settle()
+        assert (await newest(order_id))[1] is Reason.POST_ONLY_WOULD_TAKE
+        assert (await order_of(venue, 0, order_id)).quantity_lots == 20
+        # An order that ended before its amendment was decided says so, and an amendment may end it.
+        await venue.desk.cancel(venue.traders[0], order_id)
+        await amend(venue, 0, order_id, 10)
+        await venue.settle()
+        assert (await newest(order_id))[1] is Reason.ORDER_NOT_FOUND
+        assert (await order_of(venue, 0, order_id)).status is OrderStatus.CANCELLED
+        assert (await order_of(venue, 0, other_id)).last_amendment is None
 
     at_the_venue(database_url, scenario)
 

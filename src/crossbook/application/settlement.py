@@ -42,6 +42,7 @@ from crossbook.application.settlement_rows import (
     AmendmentRow,
     BalanceRow,
     CommandEvents,
+    DecidedAmendment,
     MarketTerms,
     OrderChange,
     OrderRow,
@@ -142,6 +143,13 @@ def _ends_amendment(event: Event) -> bool:
     return isinstance(event, OrderCancelled) and event.reason is Reason.AMENDED_BELOW_FILLED
 
 
+def _decided(command: CommandEvents) -> DecidedAmendment:
+    """What came of the amendment that a command was."""
+    event: Any = next(event for event in command.events if _ends_amendment(event))
+    reason = event.reason if isinstance(event, CommandRejected) else Reason.NONE
+    return command.sequence, event.order_id, int(reason), command.time_ms
+
+
 def settle(
     terms: MarketTerms,
     commands: Sequence[CommandEvents],
@@ -227,7 +235,7 @@ class _Batch:
         amendment = self._amendments.get(command.sequence)
         if amendment is not None:
             self._money.release(amendment)
-            self._written.amendments.append(command.sequence)
+            self._written.amendments.append(_decided(command))
 
     def result(self) -> Settlement:
         """Everything to write."""

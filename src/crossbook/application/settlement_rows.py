@@ -287,6 +287,9 @@ OrderChange = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """order; new status, reason, quantity, price, trigger, open, filled; more filled notional; new held; held as it was
 read; ms."""
 
+DecidedAmendment = tuple[int, int, int, int]
+"""sequence, order, reason why it was refused or 0, ms."""
+
 
 @dataclass
 class Settlement:
@@ -298,7 +301,7 @@ class Settlement:
     balances: list[BalanceRow] = field(default_factory=list)
     positions: list[PositionChange] = field(default_factory=list)
     orders: list[OrderChange] = field(default_factory=list)
-    amendments: list[int] = field(default_factory=list)  # sequences of those that are no longer under way
+    amendments: list[DecidedAmendment] = field(default_factory=list)  # those that are no longer under way
     steps: list[Step] = field(default_factory=list)
     status: MarketState | None = None
     prices: PricesUpdated | None = None

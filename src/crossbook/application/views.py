@@ -11,6 +11,17 @@ from crossbook.domain.risk import MarginMode
 
 
 @dataclass(frozen=True)
+class LastAmendment:
+    """The newest amendment of an order: when it was accepted, and the engine's answer, None while there is none.
+
+    The answer is `Reason.NONE` when it was taken, else why it was refused.
+    """
+
+    accepted_at_ms: int
+    answer: Reason | None
+
+
+@dataclass(frozen=True)
 class OrderDetails:
     """One order as its owner sees it. Ticks, lots and units of the market's quote asset; rates in parts per million."""
 
@@ -48,6 +59,7 @@ class OrderDetails:
     trail_in_basis_points: bool = False
     oco_order_id: int = 0
     asked_time_in_force: TimeInForce | None = None
+    last_amendment: LastAmendment | None = None
 
 
 @dataclass(frozen=True)

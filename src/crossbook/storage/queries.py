@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossbook.application.feeds import AccountStates
-from crossbook.application.views import BalanceDetails, FillDetails, Holdings, OrderDetails, Page, PositionDetails
+from crossbook.application.views import (
+    BalanceDetails,
+    FillDetails,
+    Holdings,
+    LastAmendment,
+    OrderDetails,
+    Page,
+    PositionDetails,
+)
 from crossbook.domain.errors import Reason
 from crossbook.domain.fees import LiquidityRole
 from crossbook.domain.lifecycle import OrderStatus
@@ -22,7 +30,12 @@ _ORDER = """
         leverage, quantity_lots, price_ticks, trigger_price_ticks, expire_time_ms, status, reason, open_lots,
         filled_lots, filled_notional_units, held_units, created_at_ms, updated_at_ms, maker_fee_ppm, taker_fee_ppm,
         external_id, ref_external_id, self_trade_prevention, budget, display_quantity_lots, trigger_source, trail,
-        trail_in_basis_points, oco_order_id, asked_time_in_force
+        trail_in_basis_points, oco_order_id, asked_time_in_force, amended_at_ms, amendment_reason, (
+            SELECT (
+                SELECT accepted_at_ms FROM commands
+                WHERE commands.market_id = amendments.market_id AND commands.sequence = amendments.sequence
+            ) FROM amendments WHERE amendments.order_id = orders.order_id ORDER BY amendments.sequence DESC LIMIT 1
+        ) AS amending_since_ms
     FROM orders
 """
 _FILL = """
@@ -186,7 +199,16 @@ def _order(row: Row) -> OrderDetails:
     values[29] = PriceSource(row["trigger_source"])
     asked = row["asked_time_in_force"]
     values[33] = None if asked is None else TimeInForce(asked)
+    values[34:37] = [_last_amendment(row)]
     return OrderDetails(*values)
+
+
+def _last_amendment(row: Row) -> LastAmendment | None:
+    if row["amending_since_ms"] is not None:
+        return LastAmendment(row["amending_since_ms"], None)
+    return (
+        None if row["amended_at_ms"] is None else LastAmendment(row["amended_at_ms"], Reason(row["amendment_reason"]))
+    )
 
 
 def _fill(row: Row) -> FillDetails:

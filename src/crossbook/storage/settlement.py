@@ -273,13 +273,9 @@ async def _write(
     affected = await _affected(transaction, terms, settlement)
     await write_market(transaction, market_id, settlement)
     await _flag(transaction, terms, settlement, affected, sequence, now_ms)
-    await _change_orders(transaction, settlement)
     if settlement.amendments:
-        await transaction.execute(
-            "DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])",
-            market_id,
-            settlement.amendments,
-        )
+        await _end_amendments(transaction, market_id, settlement)
+    await _change_orders(transaction, settlement)
 
 
 async def _affected(transaction: Transaction, terms: MarketTerms, settlement: Settlement) -> Affected:
@@ -427,6 +423,33 @@ async def _change_positions(transaction: Transaction, market_id: int, settlement
         *columns(settlement.positions, 17),
     )
     _expect(changed, len(settlement.positions), "positions")
+
+
+async def _end_amendments(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
+    """Remove amendments that are decided, and note on each order what came of the last one.
+
+    An order whose amendment was refused may not change otherwise; it is locked in its place among those that do.
+    """
+    last = {order_id: (order_id, time_ms, reason) for _, order_id, reason, time_ms in settlement.amendments}
+    await transaction.execute(
+        """
+        WITH ended AS (
+            DELETE FROM amendments WHERE market_id = $1 AND sequence = ANY ($2::bigint[])
+        ), named AS (
+            SELECT unnest($3::bigint[]) AS order_id UNION SELECT unnest($6::bigint[])
+        ), locked AS MATERIALIZED (
+            SELECT order_id FROM named JOIN orders USING (order_id) ORDER BY order_id FOR NO KEY UPDATE OF orders
+        )
+        UPDATE orders SET amended_at_ms = decided.time_ms, amendment_reason = decided.reason
+        FROM locked JOIN unnest($3::bigint[], $4::bigint[], $5::smallint[]) AS decided (order_id, time_ms, reason)
+            USING (order_id)
+        WHERE orders.order_id = locked.order_id
+        """,
+        market_id,
+        [row[0] for row in settlement.amendments],
+        *columns(list(last.values()), 3),
+        [row[0] for row in settlement.orders],
+    )
 
 
 async def _change_orders(transaction: Transaction, settlement: Settlement) -> None:

@@ -34,8 +34,8 @@ class Owner:
     def deposit(self, amount: str) -> None:
         self.post("/deposits", {"asset": "USDC", "amount": amount}, 201)
 
-    def order(self, side: str, price: str, quantity: str = "0.1") -> str:
-        body = {"marketId": "ETH-PERP", "side": side, "type": "LIMIT", "quantity": quantity, "price": price}
+    def order(self, side: str, price: str, quantity: str = "0.1", **more: object) -> str:
+        body = {"marketId": "ETH-PERP", "side": side, "type": "LIMIT", "quantity": quantity, "price": price, **more}
         order_id: str = self.post("/orders", body, 202)["orderId"]
         return order_id
 

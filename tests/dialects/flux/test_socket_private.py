@@ -74,6 +74,27 @@ def test_a_refused_order_is_told_of(owner: Owner) -> None:
     assert owner.sees("orders", order_id, status="EXPIRED")["reason"] == "IOC_UNFILLED"
 
 
+def test_what_came_of_an_amendment_is_told(venue: FluxVenue, owner: Owner, other: Owner) -> None:
+    owner.follow("orders")
+    other.order("SELL", "3300")
+    order_id = owner.order("BUY", "3200", postOnly=True)
+    before = owner.sees("orders", order_id, status="OPEN")
+    assert "lastAmendment" not in before
+    for price, status, reason in (("3300", "REJECTED", "POST_ONLY_WOULD_TAKE"), ("3201", "ACCEPTED", None)):
+        reply = owner.http.patch(f"/orders/{order_id}", json={"price": price}, headers=owner.headers)
+        assert reply.status_code == 202
+        asked = reply.json()["lastAmendment"]
+        while (told := owner.rows["orders", order_id]).get("lastAmendment", {}).get("status") != status:
+            owner.take()
+        assert (told["lastAmendment"].get("reason"), told["lastAmendment"]["requestedAt"]) == (
+            reason,
+            asked["requestedAt"],
+        )
+        assert asked["status"] in {"PENDING", status}
+        assert told == owner.get(f"/orders/{order_id}")
+    assert told["price"] == "3201"
+
+
 def test_deposits_and_withdrawals_reach_the_stream(owner: Owner) -> None:
     owner.follow("balances")
     owner.deposit("5")

@@ -92,6 +92,7 @@ OrderType = Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TAKE_PROFIT", "TAK
 TriggerBy = Literal["LAST", "MARK", "INDEX"]
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTD"]
 OrderStatus = Literal["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED"]
+AmendmentStatus = Literal["PENDING", "ACCEPTED", "REJECTED"]
 Role = Literal["MAKER", "TAKER"]
 PositionSide = Literal["LONG", "SHORT", "FLAT"]
 MarginMode = Literal["CROSS", "ISOLATED"]
@@ -390,10 +391,19 @@ class AmendOrder(StrictRequest, frozen=True, kw_only=True):
     trigger_price: PriceText | None = None
 
 
+class LastAmendment(View, frozen=True, kw_only=True):
+    """The newest amendment of an order: PENDING until the engine answers, and its `reason` where that was a refusal."""
+
+    status: AmendmentStatus
+    reason: str | UnsetType = UNSET
+    requested_at: TimeMs
+
+
 class Order(View, frozen=True, kw_only=True):
     """An order. `id` equals `orderId`. `price` is left out for MARKET; `reason` and what was not asked are left out.
 
-    `quoteQuantity` is what an order by amount may cost at most, fees included.
+    `quoteQuantity` is what an order by amount may cost at most, fees included. `lastAmendment` is left out where no
+    change was asked for.
     """
 
     order_id: str
@@ -425,6 +435,7 @@ class Order(View, frozen=True, kw_only=True):
     oco_order_id: str | UnsetType = UNSET
     display_quantity: DecimalText | UnsetType = UNSET
     quote_quantity: DecimalText | UnsetType = UNSET
+    last_amendment: LastAmendment | UnsetType = UNSET
 
 
 class Accepted(View, frozen=True, kw_only=True):

@@ -231,7 +231,19 @@ def order_view(order: OrderDetails, market: Market, user_id: str) -> schemas.Ord
         if order.display_quantity_lots
         else UNSET,
         quote_quantity=_amount(order, instrument) if order.budget else UNSET,
+        last_amendment=_last_amendment(order),
     )
+
+
+def _last_amendment(order: OrderDetails) -> schemas.LastAmendment | UnsetType:
+    found = order.last_amendment
+    if found is None:
+        return UNSET
+    if found.answer is None:
+        return schemas.LastAmendment(status="PENDING", requested_at=found.accepted_at_ms)
+    reason = reason_word(found.answer)
+    status: schemas.AmendmentStatus = "REJECTED" if reason else "ACCEPTED"
+    return schemas.LastAmendment(status=status, reason=reason or UNSET, requested_at=found.accepted_at_ms)
 
 
 def _shown_lots(lots: int, instrument: Instrument) -> str | UnsetType:
