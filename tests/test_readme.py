@@ -1,5 +1,6 @@
 """The documents tell the truth: their code runs, their commands and paths exist."""
 
+import json
 import os
 import re
 import shlex
@@ -71,8 +72,13 @@ def make_targets(text: str) -> list[str]:
 
 
 def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
-    assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh", "bash"}
+    assert {snippet.language for snippet in SNIPPETS} <= {"python", "sh", "bash", "json"}
     assert len([snippet for snippet in SNIPPETS if snippet.document == "README.md"]) == 6
+
+
+@pytest.mark.parametrize("snippet", those("json"), ids=str)
+def test_json_can_be_read(snippet: Snippet) -> None:
+    assert json.loads(snippet.code)
 
 
 @pytest.mark.parametrize("snippet", those("python"), ids=str)

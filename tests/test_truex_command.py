@@ -46,8 +46,8 @@ class Program:
     def send(self, method: str, path: str, body: object = None) -> Any:
         return self._http.send(method, f"/api/v1{path}", b"" if body is None else json.dumps(body).encode())
 
-    def order(self, side: str, qty: str = "0.001", tif: str = "GTC") -> Any:
-        info = {"client_id": self.client_id, "instrument_id": self._instrument, "qty": qty, "price": PRICE}
+    def order(self, side: str, qty: str = "0.001", tif: str = "GTC", price: str = PRICE) -> Any:
+        info = {"client_id": self.client_id, "instrument_id": self._instrument, "qty": qty, "price": price}
         return self.send("POST", "/orders", {"info": {**info, "side": side, "type": "LIMIT", "tif": tif}})
 
     def give(self, client_id: str, amount: str) -> Any:
@@ -124,10 +124,15 @@ def test_clients_and_fees_are_an_operators(venue: VenueProcess) -> None:
     assert eventually(lambda: pays("0.0004"))
 
     # Suspended, it trades no more; the organization's other client does.
+    resting = second.order("BUY", "0.001", price="60000").json()["id"]
+    assert eventually(lambda: second.active() == [resting])
     told(venue, "client", "suspend", second_id)
     problem = eventually(lambda: _problem(second))
     assert (problem["status"], problem["title"]) == (400, "Invalid client")
     assert second.get("/clients")[0]["status"] == "DISABLED"
+    assert second.active() == [resting]  # and may be taken, or cancelled by an operator
+    assert "being cancelled: 1." in told(venue, "client", "suspend", second_id, "--cancel")
+    assert eventually(lambda: second.active() == [])
     assert first.order("BUY", "0.0001", "IOC").status_code == 200
     told(venue, "client", "resume", "ALICE-2")
     assert eventually(lambda: second.order("BUY", "0.0001", "IOC").status_code == 200)

@@ -132,12 +132,18 @@ def add_client(
 
 
 @client_app.command("suspend")
-def suspend_client(client: ClientArgument, data: DataOption = None) -> None:
-    """Refuse a client's new orders, changes and transfers. What rests goes on trading, and can be cancelled."""
+def suspend_client(
+    client: ClientArgument,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel its account's open orders too, those entered by Flux among them.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Refuse a client's new orders, changes and transfers. Without --cancel what rests goes on trading."""
     from crossbook import truex_command
 
     with saying_what_failed():
-        truex_command.suspend_client({"data_dir": data}, client)
+        truex_command.suspend_client({"data_dir": data}, client, cancel)
 
 
 @client_app.command("resume")

@@ -1,5 +1,6 @@
 """What `crossbook truex` does: clients, their status, and what they pay."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -13,16 +14,22 @@ from crossbook.application.clients import (
     FeeTier,
     NewClient,
 )
+from crossbook.application.desk import Desk
 from crossbook.application.errors import InvalidOrder
+from crossbook.application.markets import Markets
+from crossbook.application.marks import Marks
+from crossbook.dialects.recent import KEPT_S
 from crossbook.domain.money import MILLION, RATES, InvalidDecimal
+from crossbook.storage import markets
+from crossbook.storage.admission import AdmissionStore
 from crossbook.storage.clients import ClientStore
 from crossbook.storage.database import Database
-from crossbook.system import SystemClock
+from crossbook.system import Ids, SystemClock
 from crossbook.terminal import fail, output, plain_table
 from crossbook.venue_commands import on_database, settings_of, user_called
 
 T = TypeVar("T")
-SOON: Final = "A running venue knows within two seconds."
+SOON: Final = f"A running venue knows within {KEPT_S} seconds."
 
 
 # -- Clients -----------------------------------------------------------------------------------------
@@ -62,10 +69,20 @@ def add_client(
     output().print(f"Client {made.account_id} {made.mnemonic} of user {made.organization_id}.")
 
 
-def suspend_client(overrides: Mapping[str, object], name: str) -> None:
-    """Refuse a client's orders and transfers. Raises CrossbookError."""
-    client = _with_client(overrides, name, Clients.suspend)
-    output().print(f"Suspended {client.mnemonic}. {SOON} What rests goes on trading, and can be cancelled.")
+def suspend_client(overrides: Mapping[str, object], name: str, cancels: bool) -> None:
+    """Refuse a client's orders and transfers; with `cancels`, log the cancel of what rests. Raises CrossbookError."""
+
+    async def work(database: Database) -> tuple[Client, int]:
+        clients = _clients(database)
+        client = await clients.suspend(await clients.called(name))
+        if not cancels:
+            return client, 0
+        await asyncio.sleep(KEPT_S + 1)  # what still came in before every process knew is cancelled too
+        return client, len(await _cancel_all(database, client.account_id))
+
+    client, count = _refusing_bad_input(lambda: _on_database(overrides, work))
+    rest = f"Orders that are being cancelled: {count}." if cancels else "What rests goes on trading."
+    output().print(f"Suspended {client.mnemonic}. {SOON} {rest}")
 
 
 def resume_client(overrides: Mapping[str, object], name: str) -> None:
@@ -135,6 +152,21 @@ def _on_database(overrides: Mapping[str, object], work: Callable[[Database], Awa
 
 def _clients(database: Database) -> Clients:
     return Clients(ClientStore(database), SystemClock())
+
+
+async def _cancel_all(database: Database, account_id: int) -> list[int]:
+    """Log the cancel of an account's live orders, which a running venue reads there; their ids."""
+    async with database.transaction(read_only=True) as transaction:
+        listed = Markets(await markets.load(transaction))
+    clock, stop = SystemClock(), asyncio.Event()
+    # New orders would need ids of a node of their own, and marks; cancels need neither.
+    desk = Desk(AdmissionStore(database), listed, Marks(), clock, Ids(clock, 0), lambda _: None)
+    running = asyncio.create_task(desk.run(stop))
+    try:
+        return await desk.cancel_all(account_id)
+    finally:
+        stop.set()
+        await running
 
 
 def _with_client(

@@ -43,9 +43,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 @pytest.fixture(scope="session")
-def venue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a whole venue with bots."""
+def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
+    """A whole venue with bots."""
     folder: Path = tmp_path_factory.mktemp("browsed")
     with VenueProcess(folder / "data") as venue:
-        yield venue.url
+        yield venue
         assert venue.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def venue_url(browsed: VenueProcess) -> str:
+    """Its address."""
+    return browsed.url

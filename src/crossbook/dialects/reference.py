@@ -22,6 +22,7 @@ from crossbook.dialects.socket_page import SocketGuide, asyncapi_of, socket_sect
 PAGE: Final = files("crossbook.dialects") / "page"
 HTML: Final = "text/html; charset=utf-8"
 MAX_EXAMPLE_DEPTH: Final = 6
+SIGNING: Final = frozenset({"timestamp", "token", "signature"})
 
 
 def asset(name: str) -> str:
@@ -155,16 +156,41 @@ def request_example(operation: Mapping[str, Any], components: Mapping[str, Any])
     return pretty(content["example"] if "example" in content else example_of(content["schema"], components))
 
 
+def _input_of(parameter: Mapping[str, Any]) -> str:
+    """The field of a parameter. A header that there is but one value for has it, such as that of a version."""
+    name, place, known = escape(parameter["name"]), escape(parameter["in"]), parameter["schema"].get("enum", [])
+    value = f' value="{escape(known[0])}"' if place == "header" and len(known) == 1 else ""
+    return tag("label", f'{name} <input name="{name}" data-in="{place}"{value}>')
+
+
+def credentials_of(schemes: Mapping[str, Any]) -> str:
+    """The fields for what requests are sent with: a token, or a key and the secret that signs. "" where it is neither.
+
+    A dialect whose requests are signed describes three headers, `timestamp`, `token` (the key's id) and `signature`.
+    The script signs timestamp, METHOD, path and body by HMAC-SHA256.
+    """
+    if any(scheme.get("scheme") == "bearer" for scheme in schemes.values()):
+        return tag("label", 'token <input id="token" type="password" autocomplete="off">', class_="token")
+    if not schemes.keys() >= SIGNING:
+        return ""
+    fields = "".join(
+        tag("label", f'{name} <input id="{id_}" type="{kind}" autocomplete="off" spellcheck="false">')
+        for name, id_, kind in (("key id", "key", "text"), ("secret", "secret", "password"))
+    )
+    rule = tag("p", escape(schemes["signature"].get("description", "")))
+    kept = tag("p", "The secret stays in this page, which signs what its forms send; it is neither kept nor sent.")
+    headers = {f"data_{name}": schemes[name]["name"] for name in sorted(SIGNING)}
+    return tag("fieldset", tag("legend", "Signed requests") + fields + rule + kept, id="signer", **headers)
+
+
 def try_form(method: str, path: str, operation: Mapping[str, Any], components: Mapping[str, Any]) -> str:
     """The form that sends the operation to this venue. The script adds token, body and reply."""
-    inputs = "".join(
-        tag("label", escape(item["name"]) + f' <input name="{escape(item["name"])}" data-in="{escape(item["in"])}">')
-        for item in operation["parameters"]
-    )
+    inputs = "".join(map(_input_of, operation["parameters"]))
     example = request_example(operation, components)
     body = tag("label", "body" + tag("textarea", escape(example), rows="8", spellcheck="false")) if example else ""
     controls = inputs + body + tag("button", "Send", type="submit") + tag("output", "")
-    form = tag("form", controls, data_method=method, data_path=path)
+    secured = {"data_secured": "yes"} if operation["security"] else {}
+    form = tag("form", controls, data_method=method, data_path=path, **secured)
     return tag("details", tag("summary", "Try it") + form, class_="try")
 
 
@@ -201,7 +227,7 @@ def page_of(document: Document, socket: SocketGuide | None = None) -> str:
         (method.upper(), path, item) for path, methods in document["paths"].items() for method, item in methods.items()
     ]
     info = document["info"]
-    credentials = tag("label", 'token <input id="token" type="password" autocomplete="off">', class_="token")
+    credentials = credentials_of(document["components"]["securitySchemes"])
     header = tag("header", tag("h1", escape(info["title"])) + tag("p", escape(info["description"])) + credentials)
     sections = "".join(operation_section(*item, components) for item in operations)
     types = "".join(schema_section(name, components[name], components) for name in sorted(components))

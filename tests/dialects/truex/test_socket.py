@@ -349,6 +349,7 @@ def test_a_client_hears_its_own_activity_and_nobody_elses(
     other = Maker(venue, stranger, maker._instrument_id)
     other.order("BUY", "31", "0.1")
     order = maker.order("SELL", "70000", "0.1")
+    venue.settle()  # else the cancel may be asked for before the order is confirmed
     maker.cancel(order["id"])
     kinds: list[str] = []
     while "REPORT_CANCELED" not in kinds:

@@ -7,6 +7,7 @@ import pytest
 
 from crossbook.dialects.endpoint import AnyEndpoint, Auth
 from crossbook.dialects.openapi import document_of
+from crossbook.dialects.reference import documentation_of
 from crossbook.dialects.truex.endpoints import endpoints, truex_dialect
 from crossbook.dialects.truex.versions import V2024, V2026, versions_of
 from crossbook.dialects.versions import Retirement, Version
@@ -115,6 +116,19 @@ def test_the_documents_name_their_version_and_their_deprecations() -> None:
         old = made["paths"]["/api/v1/asset"]["get"]
         assert old["deprecated"] is True
         assert "Sunset" in old["responses"]["200"]["headers"]
+
+
+def test_the_page_takes_a_key_and_a_secret_and_no_token() -> None:
+    pages = documentation_of(truex_dialect(SERVICES, "1"))
+    for path in ("/docs/truex", f"/docs/truex/{V2026}"):
+        page = (pages[path].raw or b"").decode()
+        assert 'id="signer"' in page
+        assert 'data-signature="x-truex-auth-signature"' in page
+        assert 'id="token"' not in page
+        # A form of what is public sends no credentials; one of the newer version asks for it.
+        assert '<form data-method="GET" data-path="/api/v1/assets">' in page
+        assert '<form data-method="GET" data-path="/api/v1/clients" data-secured="yes">' in page
+        assert (f'<input name="x-truex-version" data-in="header" value="{V2026}">' in page) is (V2026 in path)
 
 
 def test_a_deprecated_version_says_so_in_every_reply() -> None:

@@ -38,9 +38,21 @@ ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 ALL_CLIENTS: Final = 0
 
 SECURITY: Final[dict[str, Any]] = {
-    "timestamp": {"type": "apiKey", "in": "header", "name": "x-truex-auth-timestamp"},
-    "token": {"type": "apiKey", "in": "header", "name": "x-truex-auth-token"},
-    "signature": {"type": "apiKey", "in": "header", "name": "x-truex-auth-signature"},
+    "timestamp": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-truex-auth-timestamp",
+        "description": f"Unix seconds, at most {OLDEST_S} s old and {NEWEST_S} s ahead.",
+    },
+    "token": {"type": "apiKey", "in": "header", "name": "x-truex-auth-token", "description": "The key's id."},
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-truex-auth-signature",
+        "description": "The signature is the Base64 of an HMAC-SHA256, keyed by the secret, of timestamp + METHOD"
+        " + path + body: the path with /api/v1 and without the query, the body byte by byte as it is sent. One that may"
+        " have changed something is taken once.",
+    },
 }
 """The credentials as OpenAPI describes them; the client's id is optional and not signed."""
 
