@@ -122,6 +122,20 @@ class Queries:
         )
         return [_fill(row) for row in rows]
 
+    async def fills_after(self, account_id: int, market_id: int, fill_id: int, limit: int) -> list[FillDetails]:
+        """The account's fills in a market after this one, the oldest first, `limit` at most.
+
+        Fills of one market are stored in the order of their ids, so none appears later before one that was read.
+        """
+        rows = await self._rows(
+            f"{_FILL} WHERE account_id = $1 AND market_id = $2 AND fill_id > $3 ORDER BY fill_id LIMIT $4",
+            account_id,
+            market_id,
+            fill_id,
+            limit,
+        )
+        return [_fill(row) for row in rows]
+
     async def holdings(self, account_id: int) -> Holdings:
         """The account's balances, and its rows in perpetual markets, both of the same moment."""
         async with self._database.snapshot() as transaction:

@@ -30,6 +30,7 @@ from crossbook.storage.liquidation_queries import LiquidationQueries, Ranks
 from crossbook.storage.margin_terms import MarginStore
 from crossbook.storage.market_limits import LimitStore
 from crossbook.storage.operations import OperationsRecord
+from crossbook.storage.queries import Queries
 from crossbook.storage.transfers import TransferStore
 from crossbook.streams.port import StreamError
 from crossbook.venue import VenueError
@@ -59,6 +60,7 @@ def flux_services(core: Core, use: UseCases) -> FluxServices:
         liquidations=LiquidationQueries(database),
         ranks=Ranks(database, clock),
         queries=use.queries,
+        fills=use.queries,
         markets=core.markets,
         marks=core.marks,
         market_data=MarketData(core.parts.feeds),
@@ -89,6 +91,7 @@ def stream_services(core: Core, members: Membership) -> StreamServices:
         account_feed=core.parts.account_feed or NoAccountFeed(),
         socket_subscriptions=core.settings.socket_subscriptions,
         ranks=Ranks(core.database, core.clock),
+        fills=Queries(core.database),
     )
 
 

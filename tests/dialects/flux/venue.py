@@ -353,6 +353,7 @@ def _build(database: Database, listed: Sequence[Market], clock: SystemClock) -> 
         liquidations=LiquidationQueries(database),
         ranks=Ranks(database, clock),
         queries=Queries(database),
+        fills=Queries(database),
         markets=markets,
         marks=marks,
         market_data=MarketData(feeds.values()),

@@ -27,7 +27,19 @@ from crossbook.security.tokens import Tokens
 from crossbook.settings import RuntimeMode
 
 
-class Queries(Protocol):
+class FillReads(Protocol):
+    """Fills as stored. `crossbook.storage.queries` has them."""
+
+    async def fills(self, account_id: int, page: Page, market_id: int = 0, order_id: int = 0) -> list[FillDetails]:
+        """A page of the account's fills, newest first."""
+        ...
+
+    async def fills_after(self, account_id: int, market_id: int, fill_id: int, limit: int) -> list[FillDetails]:
+        """The account's fills in a market after this one, the oldest first, `limit` at most."""
+        ...
+
+
+class Queries(FillReads, Protocol):
     """What has been stored. `crossbook.storage.queries` is one."""
 
     async def order(self, account_id: int, order_id: int) -> OrderDetails | None:
@@ -42,10 +54,6 @@ class Queries(Protocol):
         self, account_id: int, page: Page, market_id: int = 0, status: OrderStatus | None = None
     ) -> list[OrderDetails]:
         """A page of the account's orders, newest first."""
-        ...
-
-    async def fills(self, account_id: int, page: Page, market_id: int = 0, order_id: int = 0) -> list[FillDetails]:
-        """A page of the account's fills, newest first."""
         ...
 
     async def holdings(self, account_id: int) -> Holdings:
@@ -131,6 +139,7 @@ class StreamServices:
     markets: Markets
     marks: Marks
     market_data: MarketFeeds
+    fills: FillReads
     clock: Clock
     unavailable: tuple[type[Exception], ...] = ()
     account_feed: AccountFeed = field(default_factory=NoAccountFeed)

@@ -1,6 +1,7 @@
 """Flux's WebSocket: subscriptions to the topics of markets and, with a token, to those of the token's user."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -13,6 +14,7 @@ from crossbook.dialects.flux.account_room import AccountRoom
 from crossbook.dialects.flux.account_topics import CHANNELS, Place
 from crossbook.dialects.flux.auth import BearerAuth
 from crossbook.dialects.flux.errors import CODE_OF_FAULT, Code, FluxError
+from crossbook.dialects.flux.fill_topics import FillTopics
 from crossbook.dialects.flux.known_errors import invalid, refusal_of
 from crossbook.dialects.flux.market_topics import MarketTopics
 from crossbook.dialects.flux.polled_topics import PolledTopics
@@ -57,6 +59,7 @@ class FluxSocket:
         self.auth = BearerAuth(services.tokens, services.accounts, services.clock)
         self.polled = PolledTopics(services)
         self.accounts = AccountRoom(services)
+        self._fills: dict[int, FillTopics] = {}
         self._markets: dict[int, MarketTopics] = {}
 
     def __call__(self, peer: Peer) -> SocketSession:
@@ -66,6 +69,18 @@ class FluxSocket:
         """The topics of a market. Raises MarketNotFound."""
         market = translate.market_named(self.services.markets, symbol)
         return self._markets.setdefault(market.number, MarketTopics(market, self.services))
+
+    def fills_of(self, user: User) -> FillTopics:
+        """The topics of a user's fills, to be joined at once."""
+        found = self._fills.get(user.account_id)
+        if found is None:
+            gone = partial(self._forget_fills, user.account_id)
+            found = self._fills[user.account_id] = FillTopics(user, self.services, gone)
+        return found
+
+    def _forget_fills(self, account_id: int) -> None:
+        """Nobody listens to a user's fills any more."""
+        self._fills.pop(account_id, None)
 
 
 class FluxSession:
@@ -131,6 +146,8 @@ class FluxSession:
             self._unsubscribe(request, request_id)
         elif request.channel in CHANNELS:
             await self._subscribe_privately(request, request.channel, request_id)
+        elif request.channel == "fills":
+            await self._subscribe_to_fills(request, request_id)
         else:
             self._subscribe(request, request_id)
 
@@ -138,7 +155,7 @@ class FluxSession:
     def _subscribe(self, request: SocketRequest, request_id: str | UnsetType) -> None:
         """A public topic. One that is held already begins again, with a new snapshot."""
         if request.from_sequence is not None:
-            raise invalid("fromSequence", f"goes with the channels {', '.join(CHANNELS)} only")
+            raise invalid("fromSequence", f"goes with the channels {', '.join(CHANNELS)}, fills only")
         if request.market is None:
             raise invalid("market", f"is required for the channel {request.channel}")
         market = translate.market_named(self._services.markets, request.market)
@@ -156,23 +173,43 @@ class FluxSession:
     async def _subscribe_privately(
         self, request: SocketRequest, channel: PrivateChannel, request_id: str | UnsetType
     ) -> None:
-        if request.token is None:
-            raise FluxError(Code.UNAUTHENTICATED, f"token is required for the channel {channel}")
         place = _place_of(request)
-        user = await self._user_of(request.token)
+        user, token = await self._user_of(request)
         if self._is_closed:
             return
         name = f"{channel}:{user.user_id}"
         self._make_room(name)
         self._hold(self._socket.accounts.topics_of(user).join(channel, self._peer, request_id, place))
-        self._tokens[name] = request.token
+        self._watch_token(name, token)
+
+    async def _subscribe_to_fills(self, request: SocketRequest, request_id: str | UnsetType) -> None:
+        if request.market is None:
+            raise invalid("market", "is required for the channel fills")
+        market = translate.market_named(self._services.markets, request.market)
+        user, token = await self._user_of(request)
+        name = f"fills:{user.user_id}:{market.symbol}"
+        self._make_room(name)
+        topics = self._socket.fills_of(user)
+        subscription = await topics.join(market, self._peer, request_id, request.from_sequence)
+        if self._is_closed:
+            subscription.leave()
+            return
+        self._hold(subscription)
+        self._watch_token(name, token)
+
+    def _watch_token(self, name: str, token: str) -> None:
+        """Look at a token as long as a topic is held by it."""
+        self._tokens[name] = token
         if self._checking is None:
             self._checking = asyncio.create_task(keep_going("tokens", self._check_tokens))
 
-    async def _user_of(self, token: str) -> User:
-        user = (await self._socket.auth.of_token(token)).session
+    async def _user_of(self, request: SocketRequest) -> tuple[User, str]:
+        """Whose token it is, and the token. Raises FluxError without one, `Fault` for a bad one."""
+        if request.token is None:
+            raise FluxError(Code.UNAUTHENTICATED, f"token is required for the channel {request.channel}")
+        user = (await self._socket.auth.of_token(request.token)).session
         assert isinstance(user, User)
-        return user
+        return user, request.token
 
     def _make_room(self, name: str) -> None:
         """Leave a topic that is to be joined anew. Raises FluxError when there are too many."""
@@ -198,6 +235,9 @@ class FluxSession:
         """The topics held that an unsubscription means: of one market, or of the channel's users."""
         if request.channel in CHANNELS:
             return [name for name in self._held if name.startswith(f"{request.channel}:")]
+        if request.channel == "fills":
+            end = "" if request.market is None else f":{request.market}"
+            return [name for name in self._held if name.startswith("fills:") and name.endswith(end)]
         if request.market is None:
             raise invalid("market", f"is required for the channel {request.channel}")
         name = f"{request.channel}:{request.market}"

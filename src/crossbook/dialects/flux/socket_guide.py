@@ -34,6 +34,9 @@ _RULES: Final = (
     "with no snapshot. false: it is not known any more, and resync and a snapshot follow; what ended meanwhile is in "
     "GET /orders and GET /fills. A user's topics are kept for five minutes after the last connection left, the "
     "newest 1 MiB of each; a restart of the venue, or another process of it, begins another stream.",
+    "fills, with a market and a token: each of your fills in it, once. The sequence is the id of the last fill; the "
+    "first snapshot has the last 50. fromSequence, the last fill that you know, brings up to 2,000 later ones, at any "
+    "time and at any process of the venue: no stream is needed.",
     "A heartbeat comes every 15 seconds; the venue pings too, and cuts off who does not answer. Before the venue "
     "stops it says serverShutdown. Who reads so slowly that too many messages wait is told SLOW_CONSUMER and "
     "closed with 1008. Messages to the venue are at most 16 KiB, 20 a second over time, and 50 subscriptions at "
@@ -81,6 +84,22 @@ _POSITION: Final = schemas.Position(
     funding_accrued="0",
     adl_rank=2,
     in_liquidation=False,
+)
+_FILL: Final = schemas.Fill(
+    id="90312",
+    trade_id="318",
+    order_id="7301",
+    user_id="1001",
+    market_id="BTC-PERP",
+    side="BUY",
+    liquidity_role="TAKER",
+    price="65000",
+    quantity="0.01",
+    notional="650",
+    fee="0.325",
+    realized_pnl="0",
+    created_at=_TIME,
+    adl=False,
 )
 _TRADE: Final = schemas.Trade(
     trade_id="318", market_id="BTC-PERP", side="BUY", price="65000.5", quantity="0.25", created_at=_TIME
@@ -170,6 +189,18 @@ GUIDE: Final = SocketGuide(
                 data=[
                     schemas.Balance(user_id="1001", asset="USDC", total="10000", locked="65.01", available="9934.99")
                 ],
+            ),
+        ),
+        SocketMessage(
+            shapes.FillsMessage,
+            shapes.FillsMessage(
+                type="update",
+                topic="fills:1001:BTC-PERP",
+                market="BTC-PERP",
+                sequence=90_312,
+                previous_sequence=90_310,
+                time=_TIME,
+                data=[_FILL],
             ),
         ),
         SocketMessage(shapes.Resync, shapes.Resync(topic=_BOOK, channel="orderbook", sequence=4102, reason="resync")),

@@ -15,7 +15,7 @@ CHECKSUM_LEVELS: Final = 10
 
 PublicChannel = Literal["trades", "orderbook", "mark_price", "funding"]
 PrivateChannel = Literal["positions", "balances", "orders"]
-Channel = Literal["trades", "orderbook", "mark_price", "funding", "positions", "balances", "orders"]
+Channel = Literal["trades", "orderbook", "mark_price", "funding", "positions", "balances", "orders", "fills"]
 RequestId = Annotated[str, Meta(max_length=MAX_REQUEST_ID, description="of at most 64 characters")]
 Topic = Annotated[str, Meta(description="channel and market, or channel and user", examples=["orderbook:BTC-PERP"])]
 Sequence = Annotated[int, Meta(ge=0, description="where the topic stands after this message")]
@@ -27,9 +27,10 @@ Stream = Annotated[
 
 
 class SocketRequest(Request, frozen=True, kw_only=True):
-    """What a client sends. `market` goes with public channels, `token` with private ones, `depth` with orderbook.
+    """What a client sends. `market` goes with public channels and fills, `token` with private ones, `depth` with books.
 
-    `fromSequence`, with the `stream` that it belongs to, asks a private topic for what came after that message.
+    `fromSequence` asks a private topic for what came after that message, with the `stream` that it belongs to; the
+    sequences of fills are their ids, and need no stream.
     `id` comes back in the reply.
     """
 
@@ -173,6 +174,19 @@ class BalancesMessage(View, frozen=True, kw_only=True):
     previous_sequence: Previous | UnsetType = UNSET
     time: TimeMs
     data: list[schemas.Balance]
+
+
+class FillsMessage(View, frozen=True, kw_only=True):
+    """Own fills of a market, oldest first. The sequence is the id of the last one."""
+
+    type: Kind
+    topic: Topic
+    channel: Literal["fills"] = "fills"
+    market: MarketId
+    sequence: Sequence
+    previous_sequence: Previous | UnsetType = UNSET
+    time: TimeMs
+    data: list[schemas.Fill]
 
 
 class Resync(View, frozen=True, kw_only=True):

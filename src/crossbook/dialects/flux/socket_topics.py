@@ -25,6 +25,7 @@ MESSAGES: Final[dict[Channel, Any]] = {
     "orders": socket_schemas.OrdersMessage,
     "positions": socket_schemas.PositionsMessage,
     "balances": socket_schemas.BalancesMessage,
+    "fills": socket_schemas.FillsMessage,
 }
 """The shape of each channel's snapshots and updates."""
 
