@@ -188,7 +188,7 @@ def test_a_stream_of_another_user_opens_nothing(venue: FluxVenue, owner: Owner, 
         ({"channel": "orders", "fromSequence": 2**53, "stream": "x"}, "fromSequence"),
         ({"channel": "orders", "fromSequence": "3", "stream": "x"}, "fromSequence"),
         ({"channel": "orders", "fromSequence": 3, "stream": "x" * 65}, "stream"),
-        ({"channel": "trades", "market": "BTC-PERP", "fromSequence": 3}, "orders, positions, balances only"),
+        ({"channel": "trades", "market": "BTC-PERP", "fromSequence": 3}, "orders, positions, balances and fills only"),
     ],
 )
 def test_half_a_place_is_refused(owner: Owner, request_: dict[str, Any], words: str) -> None:

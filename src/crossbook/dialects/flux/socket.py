@@ -155,7 +155,7 @@ class FluxSession:
     def _subscribe(self, request: SocketRequest, request_id: str | UnsetType) -> None:
         """A public topic. One that is held already begins again, with a new snapshot."""
         if request.from_sequence is not None:
-            raise invalid("fromSequence", f"goes with the channels {', '.join(CHANNELS)}, fills only")
+            raise invalid("fromSequence", f"goes with {', '.join(CHANNELS)} and fills only")
         if request.market is None:
             raise invalid("market", f"is required for the channel {request.channel}")
         market = translate.market_named(self._services.markets, request.market)
