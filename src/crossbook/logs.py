@@ -11,8 +11,7 @@ Whatever goes through the standard library's logging, from any package, comes ou
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -88,14 +87,19 @@ class Log:
             self._logger.log(level, "%s", message, exc_info=with_exception, extra={_FIELDS: fields})
 
 
-@contextmanager
-def log_fields(**fields: object) -> Iterator[None]:
+class log_fields:  # noqa: N801 - used like a function
     """Put `fields` on every line written inside, beside those bound outside; the inner ones win."""
-    token = _bound.set(MappingProxyType({**_bound.get(), **fields}))
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+
+    __slots__ = ("_fields", "_token")
+
+    def __init__(self, **fields: object) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._token = _bound.set({**_bound.get(), **self._fields})
+
+    def __exit__(self, *_: object) -> None:
+        _bound.reset(self._token)
 
 
 def bound_field(name: str) -> object:

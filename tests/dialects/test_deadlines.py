@@ -14,9 +14,8 @@ async def forever() -> None:
 def test_what_takes_too_long_is_ended() -> None:
     async def run() -> None:
         limit = Limit(Deadlines(), 0.01)
-        with pytest.raises(TimeoutError):
-            async with limit:
-                await forever()
+        with pytest.raises(TimeoutError), limit:
+            await forever()
         assert limit.expired
         task = asyncio.current_task()
         assert task is not None
@@ -29,12 +28,11 @@ def test_what_ends_in_time_is_left_alone() -> None:
     async def run() -> None:
         deadlines = Deadlines()
         limit = Limit(deadlines, 60)
-        async with limit:
+        with limit:
             await asyncio.sleep(0)
         assert not limit.expired
-        with pytest.raises(KeyError, match="own"):
-            async with Limit(deadlines, 60):
-                raise KeyError("own")
+        with pytest.raises(KeyError, match="own"), Limit(deadlines, 60):
+            raise KeyError("own")
 
     asyncio.run(run())
 
@@ -42,7 +40,7 @@ def test_what_ends_in_time_is_left_alone() -> None:
 def test_another_ones_cancel_goes_on() -> None:
     async def run() -> None:
         async def limited() -> None:
-            async with Limit(Deadlines(), 60):
+            with Limit(Deadlines(), 60):
                 await forever()
 
         task = asyncio.create_task(limited())
@@ -61,7 +59,7 @@ def test_only_those_that_are_due_are_ended() -> None:
 
         async def limited(name: str, seconds: float, works: asyncio.Event) -> None:
             try:
-                async with Limit(deadlines, seconds):
+                with Limit(deadlines, seconds):
                     await works.wait()
             except TimeoutError:
                 ended.append(name)

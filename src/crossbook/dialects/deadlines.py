@@ -37,12 +37,12 @@ class Deadlines:
 
 
 class Limit:
-    """An async context whose task is cancelled when it takes longer than `seconds`; it then raises TimeoutError.
+    """A context whose task is cancelled when it takes longer than `seconds`; it then raises TimeoutError.
 
     As `asyncio.timeout`, but for its precision; `expired` says whether it was this limit that ended the task.
     """
 
-    __slots__ = ("_cancels_before", "_deadlines", "_seconds", "_task", "due_s", "expired")
+    __slots__ = ("_cancels_before", "_deadlines", "_loop", "_seconds", "_task", "due_s", "expired")
 
     def __init__(self, deadlines: Deadlines, seconds: float) -> None:
         self.expired = False
@@ -52,16 +52,20 @@ class Limit:
         self._task: asyncio.Task[object] | None = None
         self._cancels_before = 0
 
-    async def __aenter__(self) -> "Limit":
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        assert self._task is not None
-        self._cancels_before = self._task.cancelling()
+    def __enter__(self) -> "Limit":
+        self._loop = loop = asyncio.get_running_loop()
+        self._task = task = asyncio.current_task(loop)
+        assert task is not None
+        self._cancels_before = task.cancelling()
         self.due_s = loop.time() + self._seconds
         self._deadlines.add(self, loop)
         return self
 
-    async def __aexit__(
+    def renew(self, seconds: float) -> None:
+        """From now on, `seconds` more."""
+        self.due_s = self._loop.time() + seconds
+
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._deadlines.remove(self)

@@ -283,23 +283,24 @@ class EndpointApp:
         budget.spend_of_address(call.visit.address)
         if self._dialect.versions is not None:
             call.version = self._dialect.versions.asked(call.scope).name
-        if self._reads:
-            await self._read(call, receive)
-        if self._needs_user:
-            await self._admit(call, budget)
-        self._decode(call)
-        return await self._handle(call)
-
-    async def _read(self, call: AnyCall, receive: Receive) -> None:
+        surroundings, reads = self._with, self._reads
         if self._body is not None:
             check_media_type(call)
+        limit = Limit(self._deadlines, surroundings.body_timeout_s if reads else surroundings.handler_timeout_s)
         try:
-            async with Limit(self._deadlines, self._with.body_timeout_s) as limit:
-                call.raw_body = await read_body(call, receive, self._limit_bytes)
+            with limit:
+                if reads:
+                    call.raw_body = await read_body(call, receive, self._limit_bytes)
+                    reads = False
+                    limit.renew(surroundings.handler_timeout_s)
+                if self._needs_user:
+                    await self._admit(call, budget)
+                self._decode(call)
+                return await self._endpoint.handler(call)
         except TimeoutError:
             if not limit.expired:
                 raise
-            raise Fault(FaultKind.REQUEST_TIMEOUT, "the body did not arrive in time") from None
+            raise _late(reads) from None
 
     async def _admit(self, call: AnyCall, budget: "Budget") -> None:
         principal = await self._dialect.authenticate(call)
@@ -324,15 +325,14 @@ class EndpointApp:
                 raise
             raise self._endpoint.on_invalid(fault) from fault
 
-    async def _handle(self, call: AnyCall) -> Reply:
-        try:
-            async with Limit(self._deadlines, self._with.handler_timeout_s) as limit:
-                return await self._endpoint.handler(call)
-        except TimeoutError:
-            if not limit.expired:
-                raise
-            message = "no answer in time; the outcome is unknown, send the same request again"
-            raise Fault(FaultKind.UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S) from None
+
+def _late(reads: bool) -> Fault:
+    """What took too long: the body, while it `reads`, or the answer."""
+    if reads:
+        close = ((b"connection", b"close"),)
+        return Fault(FaultKind.REQUEST_TIMEOUT, "the body did not arrive in time", headers=close)
+    message = "no answer in time; the outcome is unknown, send the same request again"
+    return Fault(FaultKind.UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S)
 
 
 class Budget:

@@ -16,6 +16,7 @@ from crossbook.dialects.front_page import front_page
 from crossbook.dialects.reference import documentation_of, index_of
 from crossbook.dialects.refusals import Fault, FaultKind
 from crossbook.server.health import Check, health_app, ready_app
+from crossbook.server.http_protocol import HttpProtocol
 from crossbook.server.metrics import Metrics, metrics_app
 from crossbook.server.middleware import NOTHING_BOUND, AccessLine, AccessLog, Bind, Door, with_cors
 from crossbook.server.websocket import refuse_upgrade
@@ -185,7 +186,7 @@ def make_server(
     """The server, not yet started: `await server.serve()`, and `server.should_exit = True` to stop it.
 
     `farewell` tells WebSockets that it is over, before their connections are closed.
-    uvloop and httptools are used where they are installed.
+    uvloop is used where it is installed.
     """
     config = uvicorn.Config(
         app,
@@ -202,6 +203,7 @@ def make_server(
         timeout_graceful_shutdown=listening.drain_s,
         h11_max_incomplete_event_size=HEADER_LIMIT_BYTES,
         lifespan="on",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=MESSAGE_LIMIT_BYTES,
         ws_ping_interval=PING_S,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from crossbook.dialects.call import Reply, visit_of
 from crossbook.dialects.endpoint import send_reply
 from crossbook.server.middleware import AccessLine
+from crossbook.server.request_series import RequestSeries
 
 Stage = Literal["accepted", "relayed", "matched", "settled"]
 """A station of an order's way."""
@@ -28,9 +29,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
-        self._series: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+        self._requests = RequestSeries(tuple(round(limit * SECOND_US) for limit in LATENCY_BUCKETS_S))
+        self.registry.register(self._requests)
         self._count_orders()
-        self._count_requests()
         self._count_sockets()
 
     def _count_orders(self) -> None:
@@ -69,21 +70,6 @@ class Metrics:
             registry=self.registry,
         )
 
-    def _count_requests(self) -> None:
-        self.requests = Counter(
-            "crossbook_http_requests",
-            "Requests answered.",
-            ("dialect", "method", "route", "status"),
-            registry=self.registry,
-        )
-        self.request_seconds = Histogram(
-            "crossbook_http_request_seconds",
-            "Time to the end of the reply.",
-            ("dialect", "method", "route"),
-            buckets=LATENCY_BUCKETS_S,
-            registry=self.registry,
-        )
-
     def _count_sockets(self) -> None:
         self.sockets_open = Gauge(
             "crossbook_sockets_open", "WebSockets that are open.", ("dialect",), registry=self.registry
@@ -111,17 +97,8 @@ class Metrics:
 
     def observe_request(self, line: AccessLine) -> None:
         """Count a finished request. Paths that no table knows share one series."""
-        key = (line.dialect, line.method if line.method in KNOWN_METHODS else "other", line.route, line.status)
-        found = self._series.get(key) or self._series_of(*key)
-        found[0].inc()
-        found[1].observe(line.duration_us / SECOND_US)
-
-    def _series_of(self, dialect: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """The series of one kind of request, looked up in the registry once."""
-        labels = (dialect, method, route or "unknown")
-        made = self.requests.labels(*labels, str(status)), self.request_seconds.labels(*labels)
-        self._series[dialect, method, route, status] = made
-        return made
+        method = line.method if line.method in KNOWN_METHODS else "other"
+        self._requests.observe((line.dialect, method, line.route or "unknown", line.status), line.duration_us)
 
     def note_batch(self, stage: Stage, size: int) -> None:
         """Count one batch of a stage."""
