@@ -4,12 +4,15 @@ The signature and the end of a token are looked at on every request. Whether it 
 store, and the answer is kept for two seconds, so that a busy client does not cost a query for each request.
 """
 
-from typing import Any, Final, Protocol
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from crossbook.application.accounts import User
 from crossbook.dialects.call import AnyCall, Principal
 from crossbook.dialects.recent import CAPACITY, KEPT_S, Monotonic, Recent
 from crossbook.dialects.refusals import Fault, FaultKind
+from crossbook.domain.errors import CrossbookError
 from crossbook.security.tokens import Claims, TokenError, Tokens
 
 SESSION_KEPT_S: Final = KEPT_S
@@ -25,13 +28,20 @@ class Sessions(Protocol):
         ...
 
 
+class _Known(NamedTuple):
+    """Who a token speaks for, and what it says itself."""
+
+    principal: Principal
+    claims: Claims
+
+
 class BearerAuth:
     """The authenticator of Flux: `Authorization: Bearer <jwt>`."""
 
     def __init__(self, tokens: Tokens, sessions: Sessions, clock: Monotonic, capacity: int = CAPACITY) -> None:
         self._tokens = tokens
         self._sessions = sessions
-        self._known: Recent[Principal] = Recent(clock, capacity)
+        self._known: Recent[_Known] = Recent(clock, capacity, renew=self._renew)
 
     async def __call__(self, call: AnyCall) -> Principal:
         """The sender of a request; its `session` is the `User`. Raises `Fault` UNAUTHENTICATED."""
@@ -43,16 +53,33 @@ class BearerAuth:
             claims = self._tokens.read(token)
         except TokenError as error:
             raise Fault(FaultKind.UNAUTHENTICATED, str(error)) from error
-        return self._known.get(claims.token_id) or await self._look_up(claims)
+        known = self._known.get(claims.token_id)
+        return known.principal if known is not None else await self._look_up(claims)
+
+    async def _renew(self, old: Sequence[_Known]) -> None:
+        """Ask for sessions again that are in use; the store is asked for all of them together."""
+        await asyncio.gather(*(self._renew_one(known.claims) for known in old))
+
+    async def _renew_one(self, claims: Claims) -> None:
+        try:
+            self._known.replace(claims.token_id, await self._find(claims))
+        except Fault:
+            self._known.forget(claims.token_id)
+        except CrossbookError:
+            return  # the store is away: who asks when the answer is too old will hear it
 
     async def _look_up(self, claims: Claims) -> Principal:
+        found = await self._find(claims)
+        self._known.put(claims.token_id, found)
+        return found.principal
+
+    async def _find(self, claims: Claims) -> _Known:
         user = await self._sessions.user_of_token(claims.token_id)
         if user is None or user.user_id != claims.user_id:
             raise Fault(FaultKind.UNAUTHENTICATED, "the token was revoked; log in again")
         # A scope that was taken from the user is gone at once; one that was given needs a new token.
         principal = Principal(str(user.user_id), user.scopes & claims.scopes, f"user {user.user_id}", user)
-        self._known.put(claims.token_id, principal)
-        return principal
+        return _Known(principal, claims)
 
 
 def _token_of(call: AnyCall) -> str:
