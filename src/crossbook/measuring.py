@@ -26,20 +26,26 @@ class MeasuredStore:
         self._markets = markets
         self._metrics = metrics
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         """As the store's own."""
         logged: Counter[int] = Counter()
 
         def counted(books: Books) -> list[Any]:
+            nonlocal logged
             answers = decide(books)
-            logged.clear()
-            logged.update(market_id for market_id, _ in books.commands)
+            logged = Counter([market_id for market_id, _ in books.commands])
             return answers
 
-        answers = await self._store.commit(needs, counted, now_ms)
+        answers = await self._store.commit(needs, counted, now_ms, followed)
         for market_id, commands in logged.items():
             self._metrics.accepted.labels(self._markets.numbered(market_id).symbol).inc(commands)
         return answers
+
+    async def close(self) -> None:
+        """As the store's own."""
+        await self._store.close()
 
 
 class WorkerMetrics:

@@ -26,7 +26,12 @@ class FailingStore:
         self.reached = asyncio.Event()
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def close(self) -> None:
+        pass
+
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         self.commits += 1
         if self.commits == 1:
             self.reached.set()

@@ -30,7 +30,12 @@ INTERVAL_MS = 250
 class NoStore:
     """A store that nothing reaches."""
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def close(self) -> None:
+        pass
+
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         raise AssertionError("the desk of this test stores nothing")
 
 

@@ -263,7 +263,7 @@ class StoredVenue:
         expected = {}
         for account, position in self.venue.positions.items():
             sums = self.venue.sums[account]
-            shown = (*vars(position).values(), *vars(sums).values())
+            shown = (*position, *vars(sums).values())
             if any(shown):
                 expected[account] = shown
         assert found == expected

@@ -6,7 +6,9 @@ import random
 import pytest
 
 from crossbook.storage.commands_log import (
+    LogEnds,
     LoggedCommand,
+    LogMoved,
     UnknownMarket,
     append,
     last_sequences,
@@ -144,5 +146,84 @@ def test_nonsense_is_refused(database_url: str) -> None:
                 await take_sequences(transaction, {1: 0})
             assert await take_sequences(transaction, {}) == {}
             await append(transaction, [])
+
+    using(database_url, scenario)
+
+
+async def log_behind(transaction: Transaction, ends: LogEnds, counts: dict[int, int]) -> bool:
+    """Append so many commands, as the desk does; whether the counters had to be asked."""
+    spans = ends.spans(counts)
+    if spans is None:
+        first = await take_sequences(transaction, counts)
+        ends.taken(first)
+    else:
+        first = {market: before + 1 for market, before, _ in spans}
+    commands = [command(market, first[market] + n) for market, count in counts.items() for n in range(count)]
+    await append(transaction, commands, spans or ())
+    ends.left(commands)
+    return spans is None
+
+
+def test_who_appended_last_need_not_ask_where_the_log_ends(database_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await prepare(database)
+        ends, asked = LogEnds(), []
+        for counts in ({1: 2}, {1: 3}, {1: 1, 2: 2}, {2: 1, 1: 1}):
+            async with database.transaction() as transaction:
+                asked.append(await log_behind(transaction, ends, counts))
+        assert asked == [True, False, True, False]
+        async with database.transaction() as transaction:
+            assert await last_sequences(transaction) == {1: (7, 0), 2: (3, 0)}
+
+    using(database_url, scenario)
+
+
+def test_nothing_is_appended_behind_a_log_that_has_moved(database_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await prepare(database)
+        ends = LogEnds()
+        async with database.transaction() as transaction:
+            await log_behind(transaction, ends, {1: 2, 2: 2})
+        async with database.transaction() as transaction:
+            await log(transaction, {2: 1})
+        with pytest.raises(LogMoved):
+            async with database.transaction() as transaction:
+                await log_behind(transaction, ends, {1: 1, 2: 1})
+        async with database.transaction() as transaction:
+            assert await last_sequences(transaction) == {1: (2, 0), 2: (3, 0)}
+        ends.forget()
+        asked = []
+        for _ in range(3):
+            async with database.transaction() as transaction:
+                asked.append(await log_behind(transaction, ends, {2: 1}))
+        # The end is believed again once a counter was found as it had been left.
+        assert asked == [True, True, False]
+
+    using(database_url, scenario)
+
+
+def test_two_who_append_behind_the_same_end_do_not_both(database_url: str) -> None:
+    async def appender(database: Database, ends: LogEnds, ready: asyncio.Barrier) -> bool:
+        spans = ends.spans({1: 1})
+        assert spans is not None
+        try:
+            async with database.transaction() as transaction:
+                await ready.wait()
+                await append(transaction, [command(1, spans[0][1] + 1)], spans)
+                await asyncio.sleep(0.05)
+        except LogMoved:
+            return False
+        return True
+
+    async def scenario(database: Database) -> None:
+        await prepare(database)
+        first, second, ready = LogEnds(), LogEnds(), asyncio.Barrier(2)
+        async with database.transaction() as transaction:
+            await log_behind(transaction, first, {1: 2})
+        second.left([command(1, 2)])
+        outcome = await asyncio.gather(*(appender(database, ends, ready) for ends in (first, second)))
+        assert sorted(outcome) == [False, True]
+        async with database.transaction() as transaction:
+            assert await last_sequences(transaction) == {1: (3, 0), 2: (0, 0)}
 
     using(database_url, scenario)

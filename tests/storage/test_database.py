@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from crossbook.storage.database import Database, Transaction, columns
+from crossbook.storage.database import Chain, Database, Transaction, columns
 from crossbook.storage.errors import (
     CommitOutcomeUnknown,
     ConstraintViolated,
@@ -237,3 +237,98 @@ def test_a_connection_lost_at_commit_leaves_the_outcome_open(empty_url: str) -> 
 def test_rows_become_columns() -> None:
     assert columns([(1, "a"), (2, "b")], 2) == [(1, 2), ("a", "b")]
     assert columns([], 2) == [(), ()]
+
+
+async def inserted_in_chain(chain: Chain, x: int, followed: bool) -> int:
+    """Insert `x`; the number of the server's process that did it."""
+    async with chain.transaction(lambda: followed) as transaction:
+        await insert(transaction, x)
+        return int(await transaction.value("SELECT pg_backend_pid()"))
+
+
+async def raised_in_chain(chain: Chain, x: int) -> None:
+    async with chain.transaction(lambda: True) as transaction:
+        await insert(transaction, x)
+        raise KeyError
+
+
+def test_each_transaction_of_a_chain_stands_for_itself(empty_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await make_table(database)
+        chain = database.chain()
+        first = await inserted_in_chain(chain, 1, followed=True)
+        assert await content(database) == [1]  # by another connection: what is chained is committed
+        with pytest.raises(ConstraintViolated):
+            await inserted_in_chain(chain, 0, followed=True)
+        assert await inserted_in_chain(chain, 2, followed=True) > 0
+        with pytest.raises(KeyError):
+            await raised_in_chain(chain, 3)
+        await inserted_in_chain(chain, 4, followed=True)
+        last = await inserted_in_chain(chain, 5, followed=False)
+        assert await content(database) == [1, 2, 4, 5]
+        assert first > 0
+        assert last > 0
+
+    using(empty_url, scenario, connections=2)
+
+
+def test_what_a_chain_has_begun_holds_no_locks_and_sees_what_comes_later(empty_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await make_table(database)
+        chain = database.chain()
+        await inserted_in_chain(chain, 1, followed=True)
+        async with database.transaction() as other:
+            await other.execute("UPDATE t SET x = 7")
+            await other.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        async with chain.transaction(lambda: True) as transaction:
+            assert await transaction.value("SELECT x FROM t") == 7
+        await chain.close()
+        assert await content(database) == [7]
+
+    using(empty_url, scenario, connections=2)
+
+
+def test_a_chain_that_ends_gives_its_connection_back(empty_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await make_table(database)
+        chain = database.chain()
+        await inserted_in_chain(chain, 1, followed=True)
+        await chain.close()
+        await chain.close()
+        await inserted_in_chain(chain, 2, followed=False)
+        with pytest.raises(ConstraintViolated):
+            await inserted_in_chain(chain, 0, followed=True)
+        assert await content(database) == [1, 2]
+
+    using(empty_url, scenario, connections=1)
+
+
+def test_a_rule_that_is_broken_at_the_commit_ends_a_chain(empty_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await make_table(database)
+        async with database.transaction() as transaction:
+            await transaction.execute("ALTER TABLE t ADD CONSTRAINT t_once UNIQUE (x) DEFERRABLE INITIALLY DEFERRED")
+        chain = database.chain()
+        await inserted_in_chain(chain, 1, followed=True)
+        with pytest.raises(ConstraintViolated) as caught:
+            await inserted_in_chain(chain, 1, followed=True)
+        assert caught.value.constraint == "t_once"
+        await inserted_in_chain(chain, 2, followed=False)
+        assert await content(database) == [1, 2]
+
+    using(empty_url, scenario, connections=1)
+
+
+def test_a_chain_whose_connection_was_lost_begins_anew(empty_url: str) -> None:
+    async def scenario(database: Database) -> None:
+        await make_table(database)
+        chain = database.chain()
+        process = await inserted_in_chain(chain, 1, followed=True)
+        async with database.transaction() as transaction:
+            await transaction.value("SELECT pg_terminate_backend($1, 5000)", process)
+        with pytest.raises(DatabaseUnavailable):
+            await inserted_in_chain(chain, 2, followed=True)
+        await inserted_in_chain(chain, 3, followed=False)
+        assert await content(database) == [1, 3]
+
+    using(empty_url, scenario, connections=2)

@@ -142,7 +142,7 @@ def test_a_crash_at_any_statement_leaves_nothing_behind(database_url: str) -> No
                     raise Crash
             except Crash:
                 await stored.audit()
-        assert settled_at == 10
+        assert settled_at == 6
         await stored.settle()
         stored.venue.settle()
         await stored.audit()

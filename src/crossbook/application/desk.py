@@ -48,13 +48,20 @@ class IdSource(Protocol):
 class AdmissionStore(Protocol):
     """Where admitted requests become durable. `crossbook.storage.admission` is one."""
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         """Read what `needs` says under lock, let `decide` change the books, write them, commit.
 
-        All in one transaction. Returns what `decide` returned, once it is durable. `decide` may run again
-        when another transaction was in the way. Raises StoreRefused for books that break a rule of the
-        store, and the store's own CrossbookError when it can not be reached.
+        All in one transaction. `followed` tells, at the commit, whether another call comes right after. Returns what
+        `decide` returned, once it is durable. `decide` may run again when another transaction was in the way. Raises
+        StoreRefused for books that break a rule of the store, and the store's own CrossbookError when it can not be
+        reached.
         """
+        ...
+
+    async def close(self) -> None:
+        """No more calls come."""
         ...
 
 
@@ -163,6 +170,10 @@ class Desk:
                     raise
         finally:
             stopping.cancel()
+            await self._store.close()
+
+    def _more_wait(self) -> bool:
+        return bool(self._waiting)
 
     def _enqueue(self, request: Request, order_id: int = 0) -> "asyncio.Future[Any]":
         if len(self._waiting) >= self._max_waiting:
@@ -188,7 +199,8 @@ class Desk:
             return answers
 
         try:
-            answers = await self._store.commit(_needs([waiting.request for waiting in batch]), decide, now_ms)
+            needs = _needs([waiting.request for waiting in batch])
+            answers = await self._store.commit(needs, decide, now_ms, self._more_wait)
         except StoreRefused as error:
             if len(batch) > 1:
                 for waiting in batch:

@@ -30,7 +30,7 @@ from crossbook.domain.orders import OrderType, Side
 from crossbook.domain.risk import MarginMode
 from crossbook.matching.codec import encode_records
 from crossbook.storage import activity, commands_log
-from crossbook.storage.commands_log import LoggedCommand
+from crossbook.storage.commands_log import LogEnds, LoggedCommand, Span, require_all, values_to_append
 from crossbook.storage.database import Database, Row, Transaction, columns
 from crossbook.storage.errors import ConstraintViolated, TransactionConflict
 
@@ -47,20 +47,25 @@ class AdmissionStore:
     """
 
     def __init__(self, database: Database, logged: Callable[[Sequence[LoggedCommand]], None] = lambda _: None) -> None:
-        self._database = database
+        self._chain = database.chain()
+        self._ends = LogEnds()
         self._logged = logged
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         """Read, decide and write in one transaction; see the port. Raises StoreRefused and StorageError."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._database.transaction() as transaction:
+                async with self._chain.transaction(followed) as transaction:
                     books = await _read(transaction, needs)
                     answers = decide(books)
-                    written = await write(transaction, books, now_ms)
+                    written = await write(transaction, books, now_ms, self._ends)
+                self._ends.left(written)
                 self._logged(written)
                 return answers
             except TransactionConflict:
+                self._ends.forget()
                 if attempt == ATTEMPTS:
                     raise
             except ConstraintViolated as error:
@@ -68,6 +73,10 @@ class AdmissionStore:
                 if error.constraint not in NAMES or attempt > 1:
                     raise StoreRefused(error.constraint) from error
         raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._chain.close()
 
 
 async def _read(transaction: Transaction, needs: Needs) -> Books:
@@ -231,16 +240,21 @@ def _known(row: Row) -> KnownOrder:
     return KnownOrder(row[0], row[1], row[2], OrderStatus(row[3]), row[4], row[5], row[6], row[7])
 
 
-async def write(transaction: Transaction, books: Books, now_ms: int) -> list[LoggedCommand]:
-    """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names; gives the log."""
+async def write(
+    transaction: Transaction, books: Books, now_ms: int, ends: LogEnds | None = None
+) -> list[LoggedCommand]:
+    """Write all that a batch admitted: held balances, margin rows, the log, and the orders it names; gives the log.
+
+    `ends` knows where the logs end, or may learn it. Raises LogMoved when it was wrong, and StorageError.
+    """
     await _write_balances(transaction, books)
     await _rename(transaction, books, now_ms)
-    logged = await _number(transaction, books.commands, now_ms)
+    logged, spans = await _number(transaction, books.commands, now_ms, ends or LogEnds())
     orders = [(logged[index].sequence, order) for index, order in books.orders]
     if orders:
-        await _write_orders(transaction, logged, orders, _position_rows(books), now_ms)
+        await _write_orders(transaction, logged, spans, orders, _position_rows(books), now_ms)
     elif logged:
-        await commands_log.append(transaction, logged)
+        await commands_log.append(transaction, logged, spans)
     if books.amendments:
         # Beside new orders, the margin rows are written by now; otherwise only amendments changed them.
         positions = [] if orders else _position_rows(books)
@@ -296,27 +310,33 @@ def _position_rows(books: Books) -> list[tuple[int, ...]]:
 
 
 async def _number(
-    transaction: Transaction, commands: Sequence[tuple[int, CommandMaker]], now_ms: int
-) -> list[LoggedCommand]:
-    """Give the commands their sequences; what is to be logged of them."""
+    transaction: Transaction, commands: Sequence[tuple[int, CommandMaker]], now_ms: int, ends: LogEnds
+) -> tuple[list[LoggedCommand], list[Span]]:
+    """Give the commands their sequences; what is to be logged of them, and what is to be counted with that."""
     counts: dict[int, int] = {}
     for market_id, _ in commands:
         counts[market_id] = counts.get(market_id, 0) + 1
     if not counts:
-        return []
-    following = await commands_log.take_sequences(transaction, counts)
+        return [], []
+    spans = ends.spans(counts)
+    if spans is None:
+        following = await commands_log.take_sequences(transaction, counts)
+        ends.taken(following)
+    else:
+        following = {market_id: before + 1 for market_id, before, _ in spans}
     logged = []
     for market_id, make in commands:
         sequence = following[market_id]
         following[market_id] += 1
         record = encode_records(make(sequence, now_ms))
         logged.append(LoggedCommand(market_id, sequence, record, now_ms, COMMAND_VERSION))
-    return logged
+    return logged, spans or []
 
 
 async def _write_orders(
     transaction: Transaction,
     logged: Sequence[LoggedCommand],
+    spans: Sequence[Span],
     orders: Sequence[tuple[int, AdmittedOrder]],
     positions: Sequence[tuple[int, ...]],
     now_ms: int,
@@ -325,7 +345,6 @@ async def _write_orders(
 
     The margin rows are locked since they were read, and a new one needs the account's balance, which is locked too.
     """
-    commands = [(c.market_id, c.sequence, c.version, c.record, c.accepted_at_ms) for c in logged]
     rows = [
         (
             admitted.order_id,
@@ -365,22 +384,24 @@ async def _write_orders(
         for sequence, admitted in orders
         for order in (admitted.order,)
     ]
-    await transaction.execute(
-        """
-        WITH logged AS (
-            INSERT INTO commands (market_id, sequence, version, record, accepted_at_ms)
-            SELECT * FROM unnest($34::integer[], $35::bigint[], $36::smallint[], $37::bytea[], $38::bigint[])
-        ), counted AS (
+    appended = await transaction.value(
+        _WRITE_ORDERS, *columns(rows, 33), *columns(positions, 8), *values_to_append(logged, spans)
+    )
+    require_all(appended, logged)
+
+
+_WRITE_ORDERS: Final = f"""
+        WITH {commands_log.appending(42)}, tied_up AS (
             INSERT INTO positions (account_id, market_id, open_buy_lots, open_buy_notional_units,
                 open_sell_lots, open_sell_notional_units, fee_reserve_units, leverage)
-            SELECT * FROM unnest($39::bigint[], $40::integer[], $41::bigint[], $42::numeric[],
-                $43::bigint[], $44::numeric[], $45::bigint[], $46::smallint[])
+            SELECT * FROM unnest($34::bigint[], $35::integer[], $36::bigint[], $37::numeric[],
+                $38::bigint[], $39::numeric[], $40::bigint[], $41::smallint[])
             ON CONFLICT (account_id, market_id) DO UPDATE SET
                 open_buy_lots = excluded.open_buy_lots, open_buy_notional_units = excluded.open_buy_notional_units,
                 open_sell_lots = excluded.open_sell_lots, open_sell_notional_units = excluded.open_sell_notional_units,
                 fee_reserve_units = excluded.fee_reserve_units, leverage = excluded.leverage
-        )
-        INSERT INTO orders (order_id, account_id, market_id, sequence, client_order_id, request_hash, side, type,
+        ), entered AS (
+            INSERT INTO orders (order_id, account_id, market_id, sequence, client_order_id, request_hash, side, type,
             time_in_force, post_only, reduce_only, self_trade_prevention, leverage, quantity_lots, price_ticks, budget,
             display_quantity_lots, trigger_price_ticks, trigger_source, trail, trail_in_basis_points, oco_order_id,
             trade_group, expire_time_ms, open_lots, held_units, created_at_ms, updated_at_ms, maker_fee_ppm,
@@ -390,11 +411,10 @@ async def _write_orders(
             $13::smallint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::smallint[],
             $20::bigint[], $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[],
             $27::bigint[], $28::bigint[], $29::integer[], $30::integer[], $31::text[], $32::smallint[], $33::boolean[])
-        """,
-        *columns(rows, 33),
-        *columns(commands, 5),
-        *columns(positions, 8),
-    )
+        )
+        SELECT count(*) FROM logged
+        """  # noqa: S608 - a text of ours
+"""When not all commands are appended, the transaction is undone, and with it all else."""
 
 
 async def _write_amendments(

@@ -132,9 +132,8 @@ async def settle_batch(transaction: Transaction, terms: MarketTerms, entries: Se
     liquidates = any(order.bankruptcy_ticks for order in orders.values())
     fund_units = await _lock_fund(transaction, terms.quote_asset_id) if liquidates else 0
     settlement = settle(terms, commands, orders, positions, amendments, fund_units)
-    await _write(transaction, terms, settlement, journal_ids, fresh[-1][0], times_ms[-1])
+    await _write(transaction, terms, settlement, journal_ids, settled, fresh[-1][0], times_ms[-1])
     await activity.write(transaction, settlement.steps, max(now_ms, times_ms[-1]))
-    await _advance(transaction, market_id, settled, fresh[-1][0])
     return fresh[-1][0]
 
 
@@ -257,15 +256,14 @@ async def _write(
     terms: MarketTerms,
     settlement: Settlement,
     journal_ids: Sequence[int],
+    settled: int,
     sequence: int,
     now_ms: int,
 ) -> None:
     """Write a settlement: first what is new, then what others may wait for, in the order of locks."""
     market_id = terms.market_id
-    await _insert_fills(transaction, market_id, settlement)
-    await _insert_journals(transaction, market_id, settlement, journal_ids)
-    await _change_balances(transaction, settlement)
-    await _change_positions(transaction, market_id, settlement)
+    await _insert(transaction, market_id, settlement, journal_ids)
+    await _change_accounts(transaction, market_id, settlement)
     if settlement.status is not None:
         await transaction.execute(
             "UPDATE markets SET status = $2 WHERE market_id = $1", market_id, int(settlement.status)
@@ -275,7 +273,7 @@ async def _write(
     await _flag(transaction, terms, settlement, affected, sequence, now_ms)
     if settlement.amendments:
         await _end_amendments(transaction, market_id, settlement)
-    await _change_orders(transaction, settlement)
+    await _change_orders(transaction, market_id, settlement, settled, sequence)
 
 
 async def _affected(transaction: Transaction, terms: MarketTerms, settlement: Settlement) -> Affected:
@@ -308,121 +306,110 @@ async def _flag(
         await flag(transaction, market, terms.perpetuals, sequence, now_ms, affected, traded)
 
 
-async def _insert_fills(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
-    if not settlement.fills:
-        return
-    await transaction.execute(
-        """
-        INSERT INTO fills (market_id, trade_id, side, order_id, account_id, role, price_ticks, quantity_lots,
-            notional_units, fee_units, fee_ppm, fee_asset_id, realised_pnl_units, sequence, event_index, created_at_ms)
-        SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::smallint[],
-            $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::smallint[], $13::bigint[],
-            $14::bigint[], $15::integer[], $16::bigint[])
-        """,
-        market_id,
-        *columns(settlement.fills, 15),
-    )
+async def _insert(transaction: Transaction, market_id: int, settlement: Settlement, journal_ids: Sequence[int]) -> None:
+    """Fills, journals and their postings; an account that never had an asset gets a balance of zero.
 
-
-async def _insert_journals(
-    transaction: Transaction, market_id: int, settlement: Settlement, journal_ids: Sequence[int]
-) -> None:
-    if not settlement.journals:
+    One statement: each is a message to the server, and a wait for its answer.
+    """
+    if not (settlement.fills or settlement.journals or settlement.balances):
         return
     ids = journal_ids[: len(settlement.journals)]
     places, *postings = columns(settlement.postings, 6)
+    accounts, assets, _, _ = columns(settlement.balances, 4)
     await transaction.execute(
         """
-        WITH entered AS (
+        WITH filled AS (
+            INSERT INTO fills (market_id, trade_id, side, order_id, account_id, role, price_ticks, quantity_lots,
+                notional_units, fee_units, fee_ppm, fee_asset_id, realised_pnl_units, sequence, event_index,
+                created_at_ms)
+            SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::smallint[],
+                $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::smallint[],
+                $13::bigint[], $14::bigint[], $15::integer[], $16::bigint[])
+        ), entered AS (
             INSERT INTO journals (journal_id, market_id, kind, sequence, event_index, created_at_ms)
             SELECT journal_id, $1, kind, sequence, event_index, created_at_ms
-            FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::integer[], $6::bigint[])
+            FROM unnest($17::bigint[], $18::smallint[], $19::bigint[], $20::integer[], $21::bigint[])
                 AS entered (journal_id, kind, sequence, event_index, created_at_ms)
+        ), posted AS (
+            INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units)
+            SELECT * FROM unnest($22::bigint[], $23::integer[], $24::bigint[], $25::smallint[], $26::smallint[],
+                $27::bigint[])
         )
-        INSERT INTO postings (journal_id, line, account_id, asset_id, kind, amount_units)
-        SELECT * FROM unnest($7::bigint[], $8::integer[], $9::bigint[], $10::smallint[], $11::smallint[],
-            $12::bigint[])
-        """,
-        market_id,
-        ids,
-        *columns(settlement.journals, 4),
-        [ids[place] for place in places],
-        *postings,
-    )
-
-
-async def _change_balances(transaction: Transaction, settlement: Settlement) -> None:
-    """Add to the balances; an account that never had the asset gets a balance of zero first."""
-    if not settlement.balances:
-        return
-    accounts, assets, totals, held = columns(settlement.balances, 4)
-    await transaction.execute(
-        """
         INSERT INTO balances (account_id, asset_id, is_margin_asset)
         SELECT account_id, asset_id, assets.is_margin_asset
-        FROM unnest($1::bigint[], $2::smallint[]) AS wanted (account_id, asset_id) JOIN assets USING (asset_id)
+        FROM unnest($28::bigint[], $29::smallint[]) AS wanted (account_id, asset_id) JOIN assets USING (asset_id)
         WHERE NOT EXISTS (SELECT FROM balances WHERE balances.account_id = wanted.account_id
             AND balances.asset_id = wanted.asset_id)
         ORDER BY account_id, asset_id
         ON CONFLICT DO NOTHING
         """,
+        market_id,
+        *columns(settlement.fills, 15),
+        ids,
+        *columns(settlement.journals, 4),
+        [ids[place] for place in places],
+        *postings,
         accounts,
         assets,
     )
-    changed = await transaction.execute(
-        """
-        WITH change AS (
-            SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[])
-                AS change (account_id, asset_id, total_units, held_units)
-        ), locked AS MATERIALIZED (
-            SELECT account_id, asset_id, change.total_units, change.held_units
-            FROM change JOIN balances USING (account_id, asset_id)
-            ORDER BY account_id, asset_id FOR NO KEY UPDATE OF balances
-        )
-        UPDATE balances SET total_units = balances.total_units + locked.total_units,
-            held_units = balances.held_units + locked.held_units
-        FROM locked WHERE balances.account_id = locked.account_id AND balances.asset_id = locked.asset_id
-        """,
-        accounts,
-        assets,
-        totals,
-        held,
-    )
-    _expect(changed, len(settlement.balances), "balances")
 
 
-async def _change_positions(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
-    if not settlement.positions:
+async def _change_accounts(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
+    """Balances, then positions: the locks of the latter wait for those of the former.
+
+    Positions are looked up one by one, in the order of their locks: a plan for a small market would compare each with
+    all positions of a big one.
+    """
+    if not settlement.balances and not settlement.positions:
         return
-    changed = await transaction.execute(
+    row = await transaction.row(
         """
-        WITH change AS (
-            SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-                $15::bigint[], $16::bigint[], $17::smallint[], $18::boolean[])
+        WITH locked_balances AS MATERIALIZED (
+            SELECT account_id, asset_id, change.total_units, change.held_units
+            FROM unnest($2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])
+                AS change (account_id, asset_id, total_units, held_units) JOIN balances USING (account_id, asset_id)
+            ORDER BY account_id, asset_id FOR NO KEY UPDATE OF balances
+        ), changed_balances AS (
+            UPDATE balances SET total_units = balances.total_units + locked.total_units,
+                held_units = balances.held_units + locked.held_units
+            FROM locked_balances AS locked
+            WHERE balances.account_id = locked.account_id AND balances.asset_id = locked.asset_id RETURNING 1
+        ), balances_count AS MATERIALIZED (
+            SELECT count(*) AS rows FROM changed_balances
+        ), locked_positions AS MATERIALIZED (
+            SELECT change.* FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+                $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+                $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::smallint[], $22::boolean[])
                 AS change (account_id, lots, cost, realised, buy_lots, buy_notional, sell_lots, sell_notional,
                     fee_reserve, read_lots, read_cost, read_realised, margin, funding, read_margin, read_mode,
                     read_flag)
-        ), locked AS MATERIALIZED (
-            SELECT change.* FROM change JOIN positions USING (account_id) WHERE market_id = $1
-            ORDER BY account_id FOR NO KEY UPDATE OF positions
+            CROSS JOIN LATERAL (
+                SELECT FROM positions WHERE positions.market_id = $1 AND positions.account_id = change.account_id
+                FOR NO KEY UPDATE
+            ) AS held
+            WHERE (SELECT rows FROM balances_count) >= 0
+        ), changed_positions AS (
+            UPDATE positions SET position_lots = locked.lots, cost_units = locked.cost,
+                realised_pnl_units = locked.realised, open_buy_lots = open_buy_lots + locked.buy_lots,
+                open_buy_notional_units = open_buy_notional_units + locked.buy_notional,
+                open_sell_lots = open_sell_lots + locked.sell_lots,
+                open_sell_notional_units = open_sell_notional_units + locked.sell_notional,
+                fee_reserve_units = fee_reserve_units + locked.fee_reserve, isolated_margin_units = locked.margin,
+                funding_units = locked.funding
+            FROM locked_positions AS locked WHERE positions.account_id = locked.account_id AND positions.market_id = $1
+                AND position_lots = locked.read_lots AND cost_units = locked.read_cost
+                AND realised_pnl_units = locked.read_realised AND isolated_margin_units = locked.read_margin
+                AND margin_mode = locked.read_mode AND (liquidation_id IS NOT NULL) = locked.read_flag RETURNING 1
         )
-        UPDATE positions SET position_lots = locked.lots, cost_units = locked.cost,
-            realised_pnl_units = locked.realised, open_buy_lots = open_buy_lots + locked.buy_lots,
-            open_buy_notional_units = open_buy_notional_units + locked.buy_notional,
-            open_sell_lots = open_sell_lots + locked.sell_lots,
-            open_sell_notional_units = open_sell_notional_units + locked.sell_notional,
-            fee_reserve_units = fee_reserve_units + locked.fee_reserve, isolated_margin_units = locked.margin,
-            funding_units = locked.funding
-        FROM locked WHERE positions.account_id = locked.account_id AND positions.market_id = $1
-            AND position_lots = locked.read_lots AND cost_units = locked.read_cost
-            AND realised_pnl_units = locked.read_realised AND isolated_margin_units = locked.read_margin
-            AND margin_mode = locked.read_mode AND (liquidation_id IS NOT NULL) = locked.read_flag
+        SELECT (SELECT rows FROM balances_count), (SELECT count(*) FROM changed_positions)
         """,
         market_id,
+        *columns(settlement.balances, 4),
         *columns(settlement.positions, 17),
     )
-    _expect(changed, len(settlement.positions), "positions")
+    assert row is not None
+    _expect(row[0], len(settlement.balances), "balances")
+    _expect(row[1], len(settlement.positions), "positions")
 
 
 async def _end_amendments(transaction: Transaction, market_id: int, settlement: Settlement) -> None:
@@ -452,39 +439,39 @@ async def _end_amendments(transaction: Transaction, market_id: int, settlement: 
     )
 
 
-async def _change_orders(transaction: Transaction, settlement: Settlement) -> None:
-    if not settlement.orders:
-        return
-    changed = await transaction.execute(
+async def _change_orders(
+    transaction: Transaction, market_id: int, settlement: Settlement, before: int, after: int
+) -> None:
+    """Orders, and with them how far the market is settled: from `before` to `after`."""
+    row = await transaction.row(
         """
-        WITH change AS (
-            SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::bigint[],
-                $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+        WITH locked AS MATERIALIZED (
+            SELECT change.* FROM unnest($4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[],
+                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
                 AS change (order_id, status, reason, quantity, price, trigger, open, filled, traded, held, read_held,
                     time_ms)
-        ), locked AS MATERIALIZED (
-            SELECT change.* FROM change JOIN orders USING (order_id) ORDER BY order_id FOR NO KEY UPDATE OF orders
+            JOIN orders USING (order_id) ORDER BY order_id FOR NO KEY UPDATE OF orders
+        ), changed AS (
+            UPDATE orders SET status = locked.status, reason = locked.reason, quantity_lots = locked.quantity,
+                display_quantity_lots = least(display_quantity_lots, locked.quantity), price_ticks = locked.price,
+                trigger_price_ticks = locked.trigger, open_lots = locked.open, filled_lots = locked.filled,
+                filled_notional_units = filled_notional_units + locked.traded, held_units = locked.held,
+                updated_at_ms = greatest(updated_at_ms, locked.time_ms)
+            FROM locked WHERE orders.order_id = locked.order_id AND held_units = locked.read_held RETURNING 1
+        ), advanced AS (
+            UPDATE market_settlements SET last_settled_sequence = $3
+            WHERE market_id = $1 AND last_settled_sequence = $2 AND (SELECT count(*) FROM changed) >= 0 RETURNING 1
         )
-        UPDATE orders SET status = locked.status, reason = locked.reason, quantity_lots = locked.quantity,
-            display_quantity_lots = least(display_quantity_lots, locked.quantity), price_ticks = locked.price,
-            trigger_price_ticks = locked.trigger, open_lots = locked.open, filled_lots = locked.filled,
-            filled_notional_units = filled_notional_units + locked.traded, held_units = locked.held,
-            updated_at_ms = greatest(updated_at_ms, locked.time_ms)
-        FROM locked WHERE orders.order_id = locked.order_id AND held_units = locked.read_held
+        SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM advanced)
         """,
-        *columns(settlement.orders, 12),
-    )
-    _expect(changed, len(settlement.orders), "orders")
-
-
-async def _advance(transaction: Transaction, market_id: int, before: int, after: int) -> None:
-    changed = await transaction.execute(
-        "UPDATE market_settlements SET last_settled_sequence = $3 WHERE market_id = $1 AND last_settled_sequence = $2",
         market_id,
         before,
         after,
+        *columns(settlement.orders, 12),
     )
-    _expect(changed, 1, "market_settlements")
+    assert row is not None
+    _expect(row[0], len(settlement.orders), "orders")
+    _expect(row[1], 1, "market_settlements")
 
 
 def _expect(changed: int, wanted: int, table: str) -> None:

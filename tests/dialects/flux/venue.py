@@ -107,8 +107,13 @@ FRIEND = "https://friend.example"
 class AwayStore:
     """A store of orders that cannot be reached."""
 
-    async def commit(self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int) -> list[Any]:
+    async def commit(
+        self, needs: Needs, decide: Callable[[Books], list[Any]], now_ms: int, followed: Callable[[], bool]
+    ) -> list[Any]:
         raise DatabaseUnavailable("gone")
+
+    async def close(self) -> None:
+        pass
 
 
 class FaultyQueries(Queries):
