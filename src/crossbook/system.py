@@ -163,7 +163,7 @@ class Ids:
 
     def next(self) -> int:
         """One new id. Raises as `take` does."""
-        return self.take(1)[0]
+        return self._id_of(self._take_slots(1))
 
     def take(self, count: int) -> list[int]:
         """`count` new ids, rising.
@@ -173,6 +173,11 @@ class Ids:
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, not {count}")
+        first = self._take_slots(count)
+        return [self._id_of(slot) for slot in range(first, first + count)]
+
+    def _take_slots(self, count: int) -> int:
+        """The first of `count` slots that nobody had."""
         if os.getpid() != self._process:
             raise RuntimeError("this maker of ids belongs to another process; make one after the fork")
         with self._lock:
@@ -182,7 +187,7 @@ class Ids:
             if last >> (TIME_BITS + COUNT_BITS):
                 raise OverflowError("the clock is past the last id, in the year 2094")
             self._last_slot = last
-        return [self._id_of(slot) for slot in range(first, last + 1)]
+        return first
 
     def _id_of(self, slot: int) -> int:
         return (slot >> COUNT_BITS) << (NODE_BITS + COUNT_BITS) | self._node_part | (slot & _COUNT_MASK)

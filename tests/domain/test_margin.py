@@ -302,7 +302,7 @@ def test_margin_never_falls_with_more_orders_a_higher_mark_or_less_leverage(
     margin = initial_margin_units(market, row, mark)
     assert initial_margin_units(market, with_orders(market, row, more), mark) >= margin
     assert initial_margin_units(market, row, mark + up) >= margin
-    assert initial_margin_units(market, replace(row, leverage=max(1, leverage - 1)), mark) >= margin
+    assert initial_margin_units(market, row._replace(leverage=max(1, leverage - 1)), mark) >= margin
     assert margin >= position_margin_units(market, row, mark)
 
 

@@ -5,8 +5,9 @@ A refused request leaves no trace, so one bad order never fails its neighbours. 
 the way of an order.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from crossbook.application import validation
 from crossbook.application.activity import ActivityKind, Step

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from crossbook.application.activity import Step
 from crossbook.application.requests import NewOrder
 from crossbook.domain.amendments import Terms
@@ -13,8 +15,7 @@ from crossbook.domain.orders import OrderType, Side
 from crossbook.domain.risk import MarginMode
 
 
-@dataclass
-class Balance:
+class Balance(Struct):
     """One account's amount of one asset, in units: all of it, and the parts that open orders and withdrawals hold."""
 
     total_units: int = 0
@@ -27,8 +28,7 @@ class Balance:
         return self.total_units - self.held_units - self.transfer_hold_units
 
 
-@dataclass(frozen=True)
-class PositionRow:
+class PositionRow(Struct, frozen=True):
     """One account in one perpetual market, as stored.
 
     `isolated_units` is the margin set apart for an isolated position. `chosen_leverage` is what the account chose
@@ -43,8 +43,7 @@ class PositionRow:
     in_liquidation: bool = False
 
 
-@dataclass(frozen=True)
-class KnownOrder:
+class KnownOrder(Struct, frozen=True):
     """What admission must know of an order that is stored already."""
 
     order_id: int
@@ -57,16 +56,14 @@ class KnownOrder:
     keeps_activity: bool = False
 
 
-@dataclass(frozen=True)
-class FeeRates:
+class FeeRates(Struct, frozen=True):
     """What an order pays, in parts per million: fixed when it is accepted. A negative maker's rate is a rebate."""
 
     maker_ppm: int
     taker_ppm: int
 
 
-@dataclass(frozen=True)
-class AdmittedOrder:
+class AdmittedOrder(Struct, frozen=True):
     """A new order to store: its id, what was asked, the units that it holds (spot only), and what it will pay."""
 
     order_id: int
@@ -76,8 +73,7 @@ class AdmittedOrder:
     fingerprint: bytes | None
 
 
-@dataclass
-class AmendableOrder:
+class AmendableOrder(Struct):
     """What an amendment must know of an order: its row as it is settled, and the amendments under way, in order."""
 
     known: KnownOrder
@@ -104,8 +100,7 @@ class AmendableOrder:
         return self.terms.total_lots - self.open_lots
 
 
-@dataclass(frozen=True)
-class Reserve:
+class Reserve(Struct, frozen=True):
     """What is set aside for an amendment: counted in the row of a perpetual, or held of a spot balance."""
 
     lots: int = 0
@@ -114,8 +109,7 @@ class Reserve:
     held_units: int = 0
 
 
-@dataclass(frozen=True)
-class AdmittedAmendment:
+class AdmittedAmendment(Struct, frozen=True):
     """An amendment to store until it is settled."""
 
     order: AmendableOrder
@@ -127,8 +121,7 @@ CommandMaker = Callable[[int, int], SingleCommand]
 """Makes a command from the sequence and the time that the log gives it."""
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What the decisions of a batch must know: accounts whose rows are locked, and orders that are looked up."""
 
     accounts: list[int]

@@ -77,7 +77,7 @@ class Funds:
         """
         if books.bad_debts.get(asset_id, 0) < 0:
             raise WithdrawalsStopped(self._asset_named(asset_id))
-        rows = list(rows_of(books.positions, account_id, asset_id, self._markets))
+        rows = rows_of(books.positions, account_id, asset_id, self._markets)
         if any(row.in_liquidation for _, row in rows):
             return 0
         return risk_of(books, account_id, asset_id, self._markets, self._marks).withdrawable_units

@@ -4,8 +4,9 @@ Each change is decided on rows that are locked, by the same rules as orders, and
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from crossbook.application.books import Books, PositionRow
 from crossbook.application.errors import InLiquidation, InvalidOrder
@@ -46,7 +47,7 @@ class MarginTerms:
 
         def decide(books: Books) -> PositionRow:
             row = self._row(books, account_id, market)
-            changed = replace(row, margin=replace(row.margin, leverage=leverage), chosen_leverage=leverage)
+            changed = replace(row, margin=row.margin._replace(leverage=leverage), chosen_leverage=leverage)
             if row.mode is MarginMode.ISOLATED and leverage < row.margin.leverage:
                 least = self._least_units(market, changed)
                 changed = replace(changed, isolated_units=max(row.isolated_units, least))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from crossbook.application.errors import MarketNotFound
-from crossbook.domain.instruments import Instrument
+from crossbook.domain.instruments import Instrument, InstrumentKind
 from crossbook.domain.orders import MarketState
 
 
@@ -29,6 +29,7 @@ class Markets:
     def __init__(self, markets: Iterable[Market] = ()) -> None:
         self._by_number: dict[int, Market] = {}
         self._by_symbol: dict[str, Market] = {}
+        self._perpetuals: dict[int, tuple[Market, ...]] = {}
         for market in markets:
             self.put(market)
 
@@ -42,6 +43,7 @@ class Markets:
             del self._by_symbol[before.symbol]
         self._by_number[market.number] = market
         self._by_symbol[market.symbol] = market
+        self._perpetuals.clear()
 
     def named(self, symbol: str) -> Market:
         """The market of this name. Raises MarketNotFound."""
@@ -56,6 +58,15 @@ class Markets:
         if market is None:
             raise MarketNotFound(str(number))
         return market
+
+    def perpetuals_in(self, asset_id: int) -> tuple[Market, ...]:
+        """The perpetuals that are settled in this asset: what the cross positions of an account stand in together."""
+        found = self._perpetuals.get(asset_id)
+        if found is None:
+            of_asset = (market for market in self if market.quote_asset_id == asset_id)
+            found = tuple(market for market in of_asset if market.instrument.kind is InstrumentKind.PERPETUAL)
+            self._perpetuals[asset_id] = found
+        return found
 
     def set_status(self, number: int, status: MarketState) -> None:
         """Note that a market is in another state. Raises MarketNotFound."""

@@ -1,7 +1,9 @@
 """What an order would do if it were entered now and traded in full at its limit: nothing is locked, nothing kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from crossbook.application.books import Balance, Books, FeeRates, PositionRow
 from crossbook.application.errors import InLiquidation
@@ -105,7 +107,7 @@ def _filled(books: Books, order: NewOrder, market: Market, row: PositionRow, fee
         )
     has_risk = row.margin.position_lots or row.margin.buy_lots or row.margin.sell_lots
     leverage = min(row.margin.leverage, order.leverage) if has_risk else order.leverage
-    margin = replace(row.margin, position_lots=position.quantity_lots, leverage=leverage)
+    margin = row.margin._replace(position_lots=position.quantity_lots, leverage=leverage)
     after = Books(balances=dict(books.balances), positions=dict(books.positions))
     after.positions[key] = replace(row, margin=margin, cost_units=position.cost_units, isolated_units=isolated)
     asset = (order.account_id, market.quote_asset_id)

@@ -2,16 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
 from typing import Final
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import asdict, fields
 
 from crossbook.domain.commands import SingleCommand
 from crossbook.domain.lifecycle import OrderStatus
 from crossbook.domain.orders import OrderType, PriceSource, SelfTradePrevention, Side, TimeInForce
 
 
-@dataclass(frozen=True)
-class NewOrder:
+class NewOrder(Struct, frozen=True):
     """One order to enter. Fields as in `domain.commands.SubmitOrder`; `market_id` is the market's number.
 
     `price_ticks` of a market kind is its protection price: what margin or funds are held for, and the
@@ -60,8 +61,8 @@ class NewOrder:
         left_out = _MAY_CHANGE | {"price_ticks"} if self.type in _PROTECTED_BY_THE_MARKET else _MAY_CHANGE
         asked = [
             (name, int(value) if isinstance(value, int) else value)
-            for name, value in vars(self).items()
-            if name not in left_out and value != _DEFAULTS.get(name, MISSING)
+            for name, value in asdict(self).items()
+            if name not in left_out and value != _DEFAULTS.get(name, NODEFAULT)
         ]
         return hashlib.sha256(repr(asked).encode()).digest()
 
@@ -71,8 +72,7 @@ _MAY_CHANGE: Final = frozenset({"maker_fee_ppm", "taker_fee_ppm"})
 _DEFAULTS: Final = {field.name: field.default for field in fields(NewOrder)}
 
 
-@dataclass(frozen=True)
-class PlacedOrder:
+class PlacedOrder(Struct, frozen=True):
     """What became of a new order. `repeated` says that it was entered before, under the same client id."""
 
     order_id: int
@@ -82,16 +82,14 @@ class PlacedOrder:
     repeated: bool = False
 
 
-@dataclass(frozen=True)
-class CancelRequest:
+class CancelRequest(Struct, frozen=True):
     """Cancel one order of an account."""
 
     account_id: int
     order_id: int
 
 
-@dataclass(frozen=True)
-class CancelAllRequest:
+class CancelAllRequest(Struct, frozen=True):
     """Cancel every live order of an account, in one market or in all (`market_id` 0)."""
 
     account_id: int
@@ -99,8 +97,7 @@ class CancelAllRequest:
     side: Side | None = None
 
 
-@dataclass(frozen=True)
-class AmendRequest:
+class AmendRequest(Struct, frozen=True):
     """Change an order of an account. `quantity_lots` is the new total, executed part included; 0 leaves as is.
 
     `external_id` renames it, at once, whatever the engine says to the rest; None leaves its name.
@@ -119,8 +116,7 @@ class AmendRequest:
         return bool(self.quantity_lots or self.price_ticks or self.trigger_price_ticks)
 
 
-@dataclass(frozen=True)
-class SystemRequest:
+class SystemRequest(Struct, frozen=True):
     """Commands of the venue itself for one market. Each is made from its sequence and time."""
 
     market_id: int

@@ -4,7 +4,7 @@ Every method either sets aside, in the batch's books, what its order or amendmen
 leaves them as they were.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crossbook.application.books import AmendableOrder, Balance, Books, FeeRates, PositionRow, Reserve
 from crossbook.application.errors import InLiquidation, InsufficientFunds, InvalidOrder
@@ -71,14 +71,14 @@ class Reserves:
         before = self._books.positions.get(key) or PositionRow(MarginRow(order.leverage))
         row = before.margin
         if row.leverage != order.leverage and not _has_risk(row):
-            row = replace(row, leverage=order.leverage)
+            row = row._replace(leverage=order.leverage)
         instrument = market.instrument
         notional = instrument.notional_units(order.price_ticks, order.quantity_lots)
         reserve = fee_reserve_units(notional, rates.maker_ppm, rates.taker_ppm, order.post_only)
         after = row.with_order(order.side, order.quantity_lots, notional, reserve)
         # A lower leverage asked for with a later order holds for the whole row: it only raises the margin.
         if order.leverage < after.leverage:
-            after = replace(after, leverage=order.leverage)
+            after = after._replace(leverage=order.leverage)
         mark = self._mark(market.number, order.price_ticks)
         loss = open_loss_units(instrument, order.side, order.price_ticks, order.quantity_lots, mark)
         self._require(order.account_id, market, order.side, row, after, mark, loss)
@@ -146,7 +146,7 @@ class Reserves:
         carried = decision.required_units <= decision.available_units
         if decision.accepted and not carried and not reduces:
             healthy = risk.scope_of(market.number).state is MarginState.HEALTHY
-            decision = replace(decision, accepted=healthy)
+            decision = decision._replace(accepted=healthy)
         require_margin(decision)
 
     def _in_liquidation(self, account_id: int, market: Market) -> bool:
@@ -180,7 +180,7 @@ class Reserves:
         asset_id = market.quote_asset_id if side is Side.BUY else market.base_asset_id
         balance = self._books.balances.get((account_id, asset_id), Balance())
         available = balance.free_units
-        rows = list(rows_of(self._books.positions, account_id, asset_id, self._markets))
+        rows = rows_of(self._books.positions, account_id, asset_id, self._markets)
         if any(row.in_liquidation for _, row in rows):
             raise InLiquidation(market.symbol)
         if rows:

@@ -1,6 +1,6 @@
 """From stored rows to the risk of an account: one way, for admission, withdrawals, views and the liquidator."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from crossbook.application.books import Balance, Books, PositionRow
 from crossbook.application.markets import Market, Markets
@@ -22,12 +22,10 @@ def exposure(market: Market, row: PositionRow, mark_ticks: int | None) -> Exposu
 
 def rows_of(
     positions: Mapping[tuple[int, int], PositionRow], account_id: int, quote_asset_id: int, markets: Markets
-) -> Iterable[tuple[Market, PositionRow]]:
+) -> list[tuple[Market, PositionRow]]:
     """The account's rows in the perpetuals that are settled in this asset."""
-    for market in markets:
-        row = positions.get((account_id, market.number))
-        if row is not None and market.quote_asset_id == quote_asset_id:
-            yield market, row
+    found = [(market, positions.get((account_id, market.number))) for market in markets.perpetuals_in(quote_asset_id)]
+    return [(market, row) for market, row in found if row is not None]
 
 
 def risk_of(
@@ -43,8 +41,8 @@ def risk_of(
     known = otherwise or {}
     return account_risk(
         balance.free_units,
-        (
+        [
             exposure(market, row, marks.mark_ticks(market.number) or known.get(market.number))
             for market, row in rows_of(books.positions, account_id, quote_asset_id, markets)
-        ),
+        ],
     )

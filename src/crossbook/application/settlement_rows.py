@@ -53,8 +53,7 @@ class MarketTerms:
     perpetuals: tuple[Market, ...] = ()
 
 
-@dataclass(frozen=True)
-class CommandEvents:
+class CommandEvents(NamedTuple):
     """The events of one command, in order, and when the command was accepted."""
 
     sequence: int

@@ -6,6 +6,7 @@ notional of every price and quantity is exact: one tick times one lot is a whole
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 from crossbook.domain.money import MAX_DECIMALS, MILLION, POWERS_OF_TEN, RATES, InvalidValue, Scale, Step
@@ -134,13 +135,13 @@ class Instrument:
         else:
             self._check_no_margin()
 
-    @property
+    @cached_property
     def units_per_tick_lot(self) -> int:
         """Notional of one lot at one tick, in quote units: at least 1, and exact."""
         size = self.tick.size_units * self.lot.size_units * POWERS_OF_TEN[self.quote.decimals]
         return size // POWERS_OF_TEN[self.tick.decimals + self.lot.decimals]
 
-    @property
+    @cached_property
     def base_units_per_lot(self) -> int:
         """One lot in units of the base asset; exact where the base asset is held (not for a perpetual)."""
         return self.lot.size_units * POWERS_OF_TEN[self.base.decimals] // POWERS_OF_TEN[self.lot.decimals]

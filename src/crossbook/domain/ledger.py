@@ -8,6 +8,7 @@ empty (a trade that opens two positions free of fees moves nothing).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from crossbook.domain.accounts import BAD_DEBT, EXTERNAL, FEES, INSURANCE, kind_of, may_be_negative
 from crossbook.domain.errors import CrossbookError
@@ -49,8 +50,7 @@ class LedgerType(IntEnum):
     TRANSFER = 11
 
 
-@dataclass(frozen=True)
-class Posting:
+class Posting(NamedTuple):
     """`amount_units` of `asset` (its name) more on the account, or less when negative, and why."""
 
     account_id: int
@@ -116,8 +116,7 @@ def fee(account_id: int, asset: str, fee_units: int) -> Journal:
     return Journal(fee_postings(account_id, asset, fee_units))
 
 
-@dataclass(frozen=True)
-class TradeSide:
+class TradeSide(NamedTuple):
     """One side of a trade as the ledger sees it: who, the fee in units of `fee_asset`, and realised PnL.
 
     `realised_units` is in the settlement asset of a perpetual; it is 0 for spot.

@@ -5,8 +5,8 @@ Quote units throughout. Initial margin follows the heavier side of one row per a
 of the row alone, so nothing can leak. Everything is exact until one rounding up.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from crossbook.domain.errors import CrossbookError
 from crossbook.domain.instruments import Instrument
@@ -51,8 +51,7 @@ def withdrawable_units(
 
 
 # -- Initial margin (3.2) ----------------------------------------------------------------------------
-@dataclass(frozen=True)
-class MarginRow:
+class MarginRow(NamedTuple):
     """One account in one market: the signed position, and the open orders that are not reduce-only.
 
     Notionals are at the orders' own limit prices. `fee_reserve_units` is the sum of each order's
@@ -126,12 +125,14 @@ def initial_margin_units(instrument: Instrument, row: MarginRow, mark_ticks: int
     value = instrument.notional_units(mark_ticks, abs(row.position_lots))
     if row.position_lots >= 0:
         growing = value + row.buy_notional_units
-        other = _increasing_part(row.sell_notional_units, row.sell_lots, row.position_lots)
+        other, unit = _increasing_part(row.sell_notional_units, row.sell_lots, row.position_lots)
     else:
         growing = value + row.sell_notional_units
-        other = _increasing_part(row.buy_notional_units, row.buy_lots, -row.position_lots)
+        other, unit = _increasing_part(row.buy_notional_units, row.buy_lots, -row.position_lots)
     # Rates do not fall with the notional, so the heavier side is also the one with the larger margin.
-    return max(_margin_of(instrument, row.leverage, growing, 1), _margin_of(instrument, row.leverage, *other))
+    if growing * unit >= other:
+        return _margin_of(instrument, row.leverage, growing, 1)
+    return _margin_of(instrument, row.leverage, other, unit)
 
 
 def held_orders_units(instrument: Instrument, row: MarginRow, mark_ticks: int) -> int:
@@ -146,8 +147,7 @@ def open_loss_units(instrument: Instrument, side: Side, price_ticks: int, quanti
     return instrument.notional_units(max(0, worse), quantity_lots)
 
 
-@dataclass(frozen=True)
-class MarginDecision:
+class MarginDecision(NamedTuple):
     """Whether an order comes in: it needs `required_units` where `available_units` are free.
 
     Both are counted without the order, in the market before it: `required_units` is by how much margin

@@ -5,15 +5,14 @@ a buy), the cost changes by `s + realised`. So over all accounts of a market the
 and the costs plus the clearing account, which pays what is realised, sum to zero: exactly, for ever.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.money import InvalidValue, trunc_div
 from crossbook.domain.orders import Side
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """One account's position in one market.
 
     `quantity_lots` is positive for a long one. `cost_units` (quote units) has the sign of the

@@ -10,10 +10,9 @@ the liquidator, the views, and the simulation.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from crossbook.domain.instruments import Instrument
 from crossbook.domain.liquidation import (
@@ -46,8 +45,7 @@ class MarginMode(IntEnum):
     ISOLATED = 2
 
 
-@dataclass(frozen=True)
-class Exposure:
+class Exposure(NamedTuple):
     """One account's row in one perpetual, and the mark it is valued at.
 
     `margin_units` is what an isolated position has for itself; 0 in cross mode.
@@ -92,8 +90,7 @@ class Exposure:
         return maintenance_margin_units(self.instrument, abs(self.value_units))
 
 
-@dataclass(frozen=True)
-class ScopeRisk:
+class ScopeRisk(NamedTuple):
     """One scope at the marks: `backing_units` is the free wallet of a cross scope, the margin of an isolated one.
 
     `exposures` are the rows of the scope, by market number.
@@ -161,8 +158,7 @@ class ScopeRisk:
         return Deleveraging(account_id, one.value_units, one.cost_units, behind)
 
 
-@dataclass(frozen=True)
-class AccountRisk:
+class AccountRisk(NamedTuple):
     """An account in one quote asset: `cross`, and one scope for each isolated position."""
 
     wallet_units: int

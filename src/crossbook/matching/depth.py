@@ -7,7 +7,7 @@ import zlib
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from crossbook.domain.errors import SnapshotError
 from crossbook.domain.events import (
@@ -35,8 +35,7 @@ _PLAIN_WORDS: Final = 6
 _EXTRA_WORDS: Final = 8
 
 
-@dataclass(frozen=True)
-class BookDelta:
+class BookDelta(NamedTuple):
     """One price level as it is now: what it shows, in lots, and how many orders stand there; both 0 when it is gone."""
 
     side: Side

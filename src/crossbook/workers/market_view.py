@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from crossbook.domain.events import Event, PricesUpdated, StateChanged, Trade
@@ -28,8 +27,7 @@ class BookView(NamedTuple):
     asks: list[Level]
 
 
-@dataclass(frozen=True)
-class MarketUpdate:
+class MarketUpdate(NamedTuple):
     """What one command changed: levels as they are now (each once), and the trades it made."""
 
     sequence: int

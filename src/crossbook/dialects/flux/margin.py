@@ -1,10 +1,10 @@
 """Leverage, margin mode, margin of isolated positions, and what an order would do."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, cast
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from crossbook.application import validation
 from crossbook.application.errors import MarketNotFound

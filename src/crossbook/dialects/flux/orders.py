@@ -1,10 +1,10 @@
 """Entering, cancelling and reading orders."""
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from crossbook.application.accounts import User
 from crossbook.application.errors import InvalidOrder, OrderNotFound

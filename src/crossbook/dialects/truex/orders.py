@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from crossbook.application.client_orders import ClientOrder
 from crossbook.application.clients import Client, FeeTier
 from crossbook.application.markets import Market
@@ -54,7 +56,9 @@ class OrderHandlers:
         order = new_order(call.body, market, client, await self._rates(client, market))
         if order.type is OrderType.MARKET:
             data, marks = self._services.market_data, self._services.marks
-            order = replace(order, price_ticks=protection_ticks(order.side, order.quantity_lots, market, data, marks))
+            order = structs.replace(
+                order, price_ticks=protection_ticks(order.side, order.quantity_lots, market, data, marks)
+            )
         placed = await self._services.desk.submit(order)
         if placed.repeated:
             known = await self._services.client_orders.one([client.account_id], placed.order_id)
@@ -89,7 +93,7 @@ class OrderHandlers:
         market = spot_market(self._services.markets, order.market_id)
         lots = max(1, (asked.quantity_lots or order.quantity_lots) - order.filled_lots)
         data, marks = self._services.market_data, self._services.marks
-        asked = replace(asked, price_ticks=protection_ticks(order.side, lots, market, data, marks))
+        asked = structs.replace(asked, price_ticks=protection_ticks(order.side, lots, market, data, marks))
         await self._services.desk.amend(asked)
         await self._services.desk.cancel(order.account_id, order.order_id)
         return self._reply(_changed(order, asked), "MARKET")
