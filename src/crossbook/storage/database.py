@@ -40,6 +40,8 @@ SAVEPOINT: Final = "part"
 """One name for all: the innermost is meant."""
 
 FIRST_PAUSE_MS: Final = 50
+MANY_QUERIES: Final = 1_000_000_000
+"""After how many queries a connection is replaced by another: never, while a venue runs."""
 LONGEST_PAUSE_MS: Final = 1_000
 
 _REFUSED: Final = (
@@ -225,6 +227,8 @@ class Database:
                         # The server's own limit comes first; this one is for a server that has gone silent.
                         command_timeout=2 * statement_timeout_ms / 1000,
                         reset=_nothing_to_reset,
+                        # A connection that is replaced plans every statement anew, in the middle of the load.
+                        max_queries=MANY_QUERIES,
                     )
             except DatabaseUnavailable:
                 if loop.time() + pause_ms / 1000 > end:
