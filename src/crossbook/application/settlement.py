@@ -197,35 +197,17 @@ class _Batch:
         self._written = Settlement()
         self._reporter = Reporter(orders)
         self._now_ms = 0
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            OrderAccepted: self._accepted,
-            CommandRejected: self._rejected,
-            OrderRested: self._known,
-            Trade: self._trade,
-            TradePrevented: self._prevented,
-            OrderReduced: self._reduced,
-            OrderReplenished: self._known,
-            OrderAmended: self._amended,
-            OrderCancelled: self._cancelled,
-            OrderExpired: self._expired,
-            OrderTriggered: self._triggered,
-            StateChanged: self._state_changed,
-            PricesUpdated: self._prices_updated,
-            FundingApplied: self._funding_applied,
-            ForcedTrade: self._forced_trade,
-            PositionsSettled: self._positions_settled,
-        }
 
     def settle(self, command: CommandEvents) -> None:
         """Settle the events of one command."""
         self._now_ms = command.time_ms
-        handlers, reporter = self._handlers, self._reporter
+        reporter = self._reporter
         for event in command.events:
-            handler = handlers.get(type(event))
+            handler = _HANDLERS.get(type(event))
             if handler is None:
                 continue
             try:
-                handler(event)
+                handler(self, event)
             except SettlementFault:
                 raise
             except CrossbookError as error:
@@ -478,6 +460,27 @@ class _Batch:
 
     def _fault(self, event: Any, message: str) -> SettlementFault:
         return SettlementFault(self._market_id, event.sequence, event.index, message)
+
+
+_HANDLERS: Final[Mapping[type, Callable[[_Batch, Any], None]]] = {
+    OrderAccepted: _Batch._accepted,
+    CommandRejected: _Batch._rejected,
+    OrderRested: _Batch._known,
+    Trade: _Batch._trade,
+    TradePrevented: _Batch._prevented,
+    OrderReduced: _Batch._reduced,
+    OrderReplenished: _Batch._known,
+    OrderAmended: _Batch._amended,
+    OrderCancelled: _Batch._cancelled,
+    OrderExpired: _Batch._expired,
+    OrderTriggered: _Batch._triggered,
+    StateChanged: _Batch._state_changed,
+    PricesUpdated: _Batch._prices_updated,
+    FundingApplied: _Batch._funding_applied,
+    ForcedTrade: _Batch._forced_trade,
+    PositionsSettled: _Batch._positions_settled,
+}
+"""What each kind of event does. Not bound to a batch: it would hold itself, and wait for the collector of garbage."""
 
 
 def _position_change(row: PositionRow) -> PositionChange:

@@ -16,13 +16,11 @@ INTERIM: Final = b"HTTP/1.1 100 "
 class Writer:
     """The transport as the replies of one connection see it: a head waits for what comes after it."""
 
-    __slots__ = ("_head", "_transport", "close", "is_closing")
+    __slots__ = ("_head", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
-        self.is_closing = transport.is_closing
-        self.close = self._flush_and_close
 
     def write(self, data: bytes) -> None:
         """Send `data` behind the head that waits, or let it wait if it is one itself."""
@@ -39,9 +37,14 @@ class Writer:
             head, self._head = self._head, b""
             self._transport.write(head)
 
-    def _flush_and_close(self) -> None:
+    def close(self) -> None:
+        """Send what waits, and hang up."""
         self.flush()
         self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is being closed."""
+        return self._transport.is_closing()
 
 
 class HttpProtocol(HttpToolsProtocol):
