@@ -64,7 +64,8 @@ class SocketClient:
 @contextmanager
 def dialled(address: str, path: str = "/ws", **options: Any) -> Iterator[SocketClient]:
     """A connection to the venue at this http address."""
-    with connect(address.replace("http", "ws", 1) + path, proxy=None, **options) as connection:
+    # Who has stopped reading does not see the goodbye: no test waits long for it.
+    with connect(address.replace("http", "ws", 1) + path, proxy=None, **{"close_timeout": 1, **options}) as connection:
         yield SocketClient(connection)
 
 
